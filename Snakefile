@@ -1,0 +1,52 @@
+"""LARA: from an atmosphere to a reanalysis by latent 4D-Var, with its verification and figures.
+
+Stages, each a target: data models covariance observations reanalysis verification figures benchmarks, and all.
+"""
+
+import sys
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+sys.setrecursionlimit(100_000)  # chains of cycling jobs are deeper than Python's default
+
+if not workflow.config_settings.configfiles:
+
+    configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/models.smk"
+include: "workflow/rules/covariance.smk"
+include: "workflow/rules/observations.smk"
+include: "workflow/rules/assimilation.smk"
+include: "workflow/rules/verification.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/benchmarks.smk"
+
+
+localrules:
+    all,
+    data,
+    models,
+    covariance,
+    observations,
+    reanalysis,
+    verification,
+    figures,
+    benchmarks,
+
+
+onstart:
+    configuration.write(
+        CONFIG, RUN.config
+    )  # what every job of this run reads, whatever becomes of the file it came from
+
+
+rule all:
+    default_target: True
+    input:
+        RUN.summary,
+        rules.figures.input,
+        rules.benchmarks.input,

@@ -1,0 +1,61 @@
+"""What every test shares: one thread, fixed seeds, small sealed datasets, and data that may be absent."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lara import store
+from lara.grid import Grid
+from lara.state import Channels
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _seeds():
+    torch.manual_seed(0)
+    np.random.seed(0)  # noqa: NPY002  libraries that still use the global generator
+
+
+@pytest.fixture
+def float64():
+    """Makes float64 the default of torch, for mathematics compared to rounding error."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """Folder of real and synthetic observation files beside the repository; skips where it is absent."""
+    folder = Path(__file__).parents[1].parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no sample observation files at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_grid():
+    return Grid.gaussian(8, 16)
+
+
+@pytest.fixture(scope="session")
+def small_channels():
+    return Channels.of(["msl", "t2m"], ["z", "q"], [500, 850])
+
+
+@pytest.fixture
+def make_store(tmp_path, small_grid, small_channels):
+    """Function (name, times, states) → sealed and opened dataset on the small grid."""
+
+    def make(name, times, states):
+        path = tmp_path / f"{name}.zarr"
+        store.create(path, small_grid, small_channels, times)
+        store.write_block(path, 0, states)
+        store.seal(path, "all", 0, len(states))
+        return store.open_state(path)
+
+    return make

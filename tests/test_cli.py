@@ -1,0 +1,256 @@
+"""The commands: quick to ask for help, and one clear line with status 2 for an input that cannot be used."""
+
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+import zarr
+
+import worlds
+from lara import cli
+from lara.experiment.run import Run
+from lara.networks import weights
+from lara.observations import table
+
+IN_SECONDS = 10.0
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    """A run that is ready to cycle, not to be touched."""
+    return worlds.tiny_run(tmp_path_factory.mktemp("sound") / "world")
+
+
+@pytest.fixture
+def run(sound, tmp_path):
+    """A copy of it to be damaged."""
+    shutil.copytree(sound.layout.root, tmp_path / "world")
+    return Run.open(tmp_path / "world")
+
+
+@pytest.fixture
+def refused(capsys):
+    """Function: the one line a command is refused with, in seconds and with status 2."""
+
+    def refuse(root, words):
+        capsys.readouterr()
+        begin = time.monotonic()
+        status = worlds.lara(root, words)
+        lines = capsys.readouterr().err.strip().splitlines()
+        assert time.monotonic() - begin < IN_SECONDS
+        assert status == 2, lines
+        assert len(lines) == 1, lines
+        assert lines[0].startswith(f"lara {words.split()[0]}: ")
+        return lines[0]
+
+    return refuse
+
+
+def test_help_takes_less_than_a_second_and_no_heavy_import():
+    """CPU seconds of `lara --help` in a process of its own, and the modules it leaves loaded."""
+    code = (
+        "import sys, lara.cli\n"
+        "try: lara.cli.main(['--help'])\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "print('loaded:', *{'torch', 'jax', 'xarray', 'zarr', 'pandas', 'matplotlib'} & set(sys.modules))"
+    )
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.0
+    assert found.stdout.splitlines()[-1] == "loaded:"
+    assert all(name in found.stdout for name in cli.COMMANDS)
+
+
+@pytest.mark.parametrize("name", list(cli.COMMANDS))
+def test_every_command_says_what_it_does(name, capsys):
+    """A sentence and every option with its meaning."""
+    with pytest.raises(SystemExit) as end:
+        cli.main([name, "--help"])
+    assert end.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    function, argument, sentence = cli.COMMANDS[name]
+    assert sentence and sentence in text
+    assert function.__name__.replace("_", "-") == name
+    assert not argument or f"--{argument}" in text
+
+
+def test_every_command_is_a_rule_of_the_same_name():
+    """`lara <name>` is the body of rule <name>; a command that no rule runs is dead, but for the check by hand."""
+    rules = "".join(path.read_text() for path in (Path(__file__).parents[1] / "workflow" / "rules").glob("*.smk"))
+    for name in cli.COMMANDS.keys() - {"verify-archive"}:
+        assert f"rule {name.replace('-', '_')}:" in rules, name
+        assert f"lara {name} " in rules, name
+
+
+def test_a_folder_that_is_no_run_is_refused_with_the_remedy(tmp_path, refused):
+    """The file that is looked for and what writes it."""
+    line = refused(tmp_path / "nothing", "summarise")
+    assert str(tmp_path / "nothing" / "config.yaml") in line
+    assert "does not exist: run snakemake" in line
+
+
+def test_an_unknown_key_is_refused_by_name(run, refused):
+    """The resolved configuration is checked like any other."""
+    values = yaml.safe_load(run.layout.config.read_text())
+    run.layout.config.write_text(yaml.safe_dump({**values, "sede": 1}))
+    line = refused(run.layout.root, "compute-statistics")
+    assert "unknown key 'sede'" in line
+    assert str(run.layout.config) in line
+
+
+@pytest.mark.parametrize(
+    ("words", "known"),
+    [
+        ("train-autoencoder --autoencoder mian", "main"),
+        ("simulate-observations --dataset tets", "test"),
+        ("cycle-experiment --experiment l5dvar", "l4dvar"),
+        ("score-experiment --experiment l5dvar", "l4dvar"),
+        ("draw-figure --figure mystery", "learning_curves"),
+    ],
+)
+def test_an_unknown_name_is_refused_naming_those_there_are(run, refused, words, known):
+    """A bare KeyError would say the name and not what to do."""
+    line = refused(run.layout.root, words)
+    assert words.split()[-1] in line
+    assert known in line
+
+
+def test_a_missing_observation_file_is_refused(run, refused):
+    """Path and remedy; before anything is computed."""
+    run.layout.observations("test").unlink()
+    line = refused(run.layout.root, "cycle-experiment --experiment l4dvar")
+    assert str(run.layout.observations("test")) in line
+    assert "run `lara simulate-observations`" in line
+    assert not run.layout.archive("l4dvar").exists()
+
+
+def test_a_truncated_observation_file_is_refused(run, refused):
+    """Half a parquet file has no footer."""
+    path = run.layout.observations("test")
+    path.write_bytes(path.read_bytes()[:5000])
+    line = refused(run.layout.root, "cycle-experiment --experiment free")
+    assert str(path) in line
+    assert "rerun" in line
+
+
+@pytest.mark.parametrize("words", ["compute-statistics", "train-forecaster", "train-autoencoder --autoencoder main"])
+def test_a_truncated_store_is_refused(run, refused, words):
+    """A shard file cut short is found on opening, by the size its receipt recorded."""
+    shard = sorted((run.layout.dataset("training") / "state").glob("c.*"))[3]
+    shard.write_bytes(shard.read_bytes()[:-7])
+    line = refused(run.layout.root, words)
+    assert shard.name in line
+    assert str(run.layout.dataset("training")) in line
+    assert "rerun" in line
+
+
+def test_a_store_without_its_receipt_is_refused(run, refused):
+    """What a killed writer leaves is not data."""
+    shutil.rmtree(run.layout.dataset("training").with_name("training.zarr.receipts"))
+    line = refused(run.layout.root, "compute-statistics")
+    assert "no receipt" in line
+
+
+def test_nan_in_a_state_is_refused(run, refused):
+    """A NaN put into a sealed store behind its back is found when it is read, with the file that holds it."""
+    array = zarr.open_array(run.layout.dataset("test") / "state", mode="r+")
+    array[3, 0, 0, 0] = np.nan
+    line = refused(run.layout.root, "simulate-observations --dataset test")
+    assert "test.zarr" in line
+    assert "rerun" in line
+
+
+@pytest.mark.parametrize("experiment", ["l4dvar", "free", "autoencoder-only"])
+def test_nan_in_a_forecast_stops_the_cycle_at_its_window(run, refused, experiment):
+    """Weights gone wrong: the window, the slot and the number of bad values; no archive passes for whole."""
+    forecaster = run.forecaster
+    forecaster.leave.bias.fill_(torch.nan)
+    weights.save(forecaster, run.layout.weights("forecaster"), run.description(run.config.forecaster))
+    line = refused(run.layout.root, f"cycle-experiment --experiment {experiment}")
+    assert "window [2001-01-02T00:00" in line
+    assert "not finite" in line
+    assert not run.layout.archive_receipt(experiment).exists()
+
+
+@pytest.mark.parametrize(("name", "words"), [("forecaster", "measure-forecaster"), ("main", "measure-autoencoder")])
+def test_weights_of_another_channel_set_are_refused_naming_both(run, refused, name, words):
+    """The same sizes, other levels: nothing but the description tells them apart."""
+    module, network = (
+        (run.new_forecaster(), run.config.forecaster)
+        if name == "forecaster"
+        else (run.new_autoencoder(name), run.config.autoencoders[name])
+    )
+    other = {**run.description(network), "channels": ["msl", "t2m", "z300", "z850", "t300", "t850"]}
+    weights.save(module, run.layout.weights(name), other)
+    line = refused(run.layout.root, words + (f" --autoencoder {name}" if name == "main" else ""))
+    assert str(run.layout.weights(name)) in line
+    assert "z300" in line
+    assert "z500" in line
+    assert "train again" in line
+
+
+@pytest.mark.parametrize(
+    ("lost", "words"),
+    [
+        (lambda layout: layout.statistics, "train-forecaster"),
+        (lambda layout: layout.weights("main"), "cycle-experiment --experiment l4dvar"),
+        (lambda layout: layout.weights("forecaster"), "cycle-experiment --experiment free"),
+        (lambda layout: layout.background_error("main"), "cycle-experiment --experiment l4dvar"),
+        (lambda layout: layout.errors("main"), "cycle-experiment --experiment l4dvar"),
+        (lambda layout: layout.errors("forecaster"), "cycle-experiment --experiment free"),
+        (lambda layout: layout.sites, "simulate-observations --dataset test"),
+        (lambda layout: layout.archive("l4dvar"), "score-experiment --experiment l4dvar"),
+        (lambda layout: layout.scores("l4dvar"), "summarise"),
+    ],
+    ids=[
+        "statistics",
+        "autoencoder",
+        "forecaster",
+        "B",
+        "autoencoder-errors",
+        "forecaster-errors",
+        "sites",
+        "archive",
+        "scores",
+    ],
+)
+def test_any_missing_input_is_refused_by_its_path(run, refused, lost, words):
+    """Snakemake would not let it happen; a command by hand can."""
+    path = lost(run.layout)
+    if path.exists():
+        path.unlink()
+    assert str(path) in refused(run.layout.root, words)
+
+
+def test_an_observation_of_a_level_the_state_has_not_is_refused(run, refused):
+    """The level, those there are, and what to do."""
+    rows = table.read(run.layout.observations("test"))
+    rows.loc[rows["variable"] == "z", table.PRESSURE] = 30000.0
+    table.write(rows, run.layout.observations("test"))
+    line = refused(run.layout.root, "cycle-experiment --experiment l4dvar")
+    assert "300 hPa" in line
+    assert "500, 850" in line
+
+
+def test_a_traceback_is_shown_on_request(tmp_path):
+    """For whoever mends the code and not the input."""
+    with pytest.raises(ValueError, match="does not exist"):
+        worlds.lara(tmp_path / "nothing", "summarise --traceback")
+
+
+def test_progress_says_what_is_done_and_what_is_left(capsys):
+    """A step of three done in no time: 1/3, then 3/3; the last is always told."""
+    report = cli.Progress("test, steps", every=0.0)
+    report(1, 3)
+    report(3, 3, ", loss 0.5")
+    first, last = capsys.readouterr().err.splitlines()
+    assert "test, steps [#######             ] 1/3" in first
+    assert "[####################] 3/3, 0.0 min left, loss 0.5" in last

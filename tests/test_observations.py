@@ -1,0 +1,186 @@
+"""The observation table, the network of sites, and the observations of a twin experiment."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lara import store
+from lara.grid import Grid
+from lara.observations import network, table
+from lara.observations.simulate import simulate
+from lara.state import Channels
+
+GRID = Grid.gaussian(32, 64)
+CHANNELS = Channels.of(["msl", "t2m"], ["z", "q"], [500, 850])
+TIMES = np.datetime64("2001-03-30", "ns") + np.arange(12) * np.timedelta64(6, "h")
+ERROR_STD = {"msl": 100.0, "t2m": 1.0, "z500": 100.0, "z850": 70.0, "q850": 1e-3}
+
+
+@pytest.fixture(scope="module")
+def truth(tmp_path_factory):
+    path = tmp_path_factory.mktemp("truth") / "truth.zarr"
+    states = np.random.default_rng(0).standard_normal((len(TIMES), len(CHANNELS), *GRID.shape)).astype(np.float32)
+    store.create(path, GRID, CHANNELS, TIMES)
+    store.write_block(path, 0, states)
+    store.seal(path, "all", 0, len(TIMES))
+    return store.open_state(path)
+
+
+@pytest.fixture(scope="module")
+def sites():
+    return network.draw_network(GRID, 20, 50, 0.1, np.random.default_rng(1))
+
+
+@pytest.fixture(scope="module")
+def simulated(truth, sites):
+    return simulate(truth, sites, TIMES, ERROR_STD, seed=3)
+
+
+def test_the_network_has_the_sites_asked_for_and_keeps_the_share_withheld(sites):
+    assert sites.groupby("type").size().to_dict() == {"column": 20, "surface": 50}
+    assert sites.groupby("type")["withheld"].sum().to_dict() == {"column": 2, "surface": 5}
+    assert sites["station"].is_unique
+
+
+def test_the_network_depends_on_the_generator_alone(sites):
+    again = network.draw_network(GRID, 20, 50, 0.1, np.random.default_rng(1))
+    pd.testing.assert_frame_equal(sites, again)
+
+
+def test_sites_are_off_the_grid_points_and_at_most_one_per_cell():
+    sites = network.draw_network(GRID, 90, 250, 0.1, np.random.default_rng(2))
+    for _, group in sites.groupby("type"):
+        index, weight = GRID.interpolation(group["latitude"].to_numpy(), group["longitude"].to_numpy())
+        assert len(set(index[np.arange(len(group)), weight.argmax(axis=1)])) == len(group)
+    assert not np.isin(sites["longitude"], GRID.longitude).any()
+
+
+def test_northern_land_is_the_most_densely_observed():
+    """Sites per unit area over northern land are several times those elsewhere; thinning narrows the
+    factor of 10.
+    """
+    sites = network.draw_network(GRID, 0, 250, 0.1, np.random.default_rng(4))
+    rng = np.random.default_rng(5)
+    latitude, longitude = np.rad2deg(np.arcsin(rng.uniform(-1, 1, 100_000))), rng.uniform(0, 360, 100_000)
+
+    def northern_land(latitude, longitude):
+        return network.is_land(latitude, longitude) & (latitude > 20)
+
+    area = northern_land(latitude, longitude).mean()
+    share = northern_land(sites["latitude"].to_numpy(), sites["longitude"].to_numpy()).mean()
+    assert (share / area) / ((1 - share) / (1 - area)) > 3
+
+
+@pytest.mark.parametrize(
+    ("place", "latitude", "longitude", "land"),
+    [
+        ("Berlin", 52, 13, True),
+        ("Accra", 6, 359.8, True),
+        ("Chicago", 42, 272, True),
+        ("Kalgoorlie", -31, 121, True),
+        ("North Pacific", 40, 180, False),
+        ("Southern Ocean", -55, 90, False),
+        ("Azores", 38, 330, False),
+    ],
+)
+def test_the_boxes_of_land_hold_known_places(place, latitude, longitude, land):
+    assert network.is_land(np.array([latitude]), np.array([longitude]))[0] == land, place
+
+
+def test_too_many_sites_for_the_grid_are_refused():
+    with pytest.raises(ValueError, match="do not fit"):
+        network.draw_network(Grid.gaussian(8, 16), 200, 0, 0.1, np.random.default_rng(0))
+
+
+def test_columns_observe_upper_air_channels_and_stations_the_surface(simulated, sites):
+    """20 columns x 3 channels + 50 stations x 2 at each of 12 times; q500 has no error and is not
+    observed.
+    """
+    assert len(simulated) == 12 * (20 * 3 + 50 * 2)
+    kinds = simulated.groupby("MetaData/stationType")["variable"].unique()
+    assert set(kinds["column"]) == {"z", "q"}
+    assert set(kinds["surface"]) == {"msl", "t2m"}
+    assert set(simulated.loc[simulated["variable"] == "q", "MetaData/pressure"]) == {85000.0}
+    assert simulated.groupby("MetaData/stationIdentification")["withheld"].first().sum() == sites["withheld"].sum()
+
+
+def test_observation_errors_have_the_stated_standard_deviation_and_no_bias(truth, sites, simulated):
+    """Against nearly error-free observations; 4 standard errors of a mean and of a standard deviation."""
+    exact = simulate(truth, sites, TIMES, dict.fromkeys(ERROR_STD, 1e-12), seed=3)
+    error = (simulated["ObsValue"] - exact["ObsValue"]) / simulated["ObsError"]
+    for _, sample in error.groupby([simulated["variable"], simulated["MetaData/pressure"]], dropna=False):
+        assert abs(sample.mean()) < 4 / np.sqrt(len(sample))
+        assert abs(sample.std() - 1) < 4 / np.sqrt(2 * len(sample))
+
+
+def test_a_subset_of_times_and_channels_gives_the_same_values(truth, sites, simulated):
+    some = simulate(truth, sites, TIMES[[7, 3]], {"msl": 100.0, "z500": 100.0}, seed=3)
+    key = [table.STATION, "variable", table.PRESSURE, table.TIME]
+    both = some.merge(simulated, on=key, suffixes=("", "_all"))
+    assert len(both) == len(some)
+    assert (both["ObsValue"] == both["ObsValue_all"]).all()
+
+
+def test_another_seed_gives_other_errors(truth, sites, simulated):
+    assert (simulate(truth, sites, TIMES[:1], ERROR_STD, seed=4)["ObsValue"] != simulated["ObsValue"][:160]).all()
+
+
+@pytest.mark.parametrize(("error_std", "message"), [({"z700": 1.0}, "z700"), ({"z500": 0.0}, "must be positive")])
+def test_an_impossible_observation_error_is_refused(truth, sites, error_std, message):
+    with pytest.raises(ValueError, match=message):
+        simulate(truth, sites, TIMES[:1], error_std, seed=0)
+
+
+def test_the_table_survives_parquet(simulated, tmp_path):
+    table.write(simulated, tmp_path / "new" / "observations.parquet")
+    pd.testing.assert_frame_equal(table.read(tmp_path / "new" / "observations.parquet"), simulated)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("MetaData/latitude", 91.0, "row 5: MetaData/latitude = 91.0"),
+        ("MetaData/longitude", 360.0, r"row 5: MetaData/longitude = 360.0 .*\[0, 360\)"),
+        ("MetaData/pressure", -1.0, "row 5: MetaData/pressure = -1.0"),
+        ("MetaData/dateTime", pd.NaT, "row 5: MetaData/dateTime"),
+        ("variable", "temperature", "row 5: variable = temperature"),
+        ("ObsError", 0.0, "row 5: ObsError = 0.0 must be positive"),
+        ("ObsValue", np.nan, "row 5: ObsValue = nan"),
+    ],
+)
+def test_a_bad_value_is_refused_with_its_row_and_column(simulated, column, value, message):
+    broken = simulated.copy()
+    broken.loc[5, column] = value
+    with pytest.raises(ValueError, match=message):
+        table.validate(broken)
+
+
+def test_a_missing_column_is_refused_by_name(simulated):
+    with pytest.raises(ValueError, match="ObsError"):
+        table.validate(simulated.drop(columns="ObsError"))
+
+
+def test_a_missing_observation_file_is_refused_with_the_remedy(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none\.parquet.*lara simulate-observations"):
+        table.read(tmp_path / "none.parquet")
+
+
+def test_a_broken_observation_file_is_refused_with_the_remedy(tmp_path):
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1 cut short")
+    with pytest.raises(ValueError, match=r"broken\.parquet.*rerun"):
+        table.read(tmp_path / "broken.parquet")
+
+
+def test_a_window_is_cut_half_open(simulated):
+    cut = table.between(simulated, TIMES[2], TIMES[4])
+    assert set(cut["MetaData/dateTime"]) == set(TIMES[2:4])
+
+
+def test_feedback_states_departures_as_observation_minus_model_and_survives_parquet(simulated, tmp_path):
+    rows = simulated.iloc[:3].assign(withheld=[False, True, False], PreQC=[0, 0, 3], ObsValue=5.0)
+    departures = table.feedback(rows, np.full(3, 4.0), np.full(3, 4.5), np.array([2.0, np.inf, np.inf]), TIMES[0])
+    assert departures["ombg"].tolist() == [1.0, 1.0, 1.0]
+    assert departures["oman"].tolist() == [0.5, 0.5, 0.5]
+    assert departures["EffectiveQC"].tolist() == [table.USED, table.PASSIVE, table.REJECTED]
+    table.write_feedback(departures, tmp_path / "feedback.parquet")
+    assert table.read_feedback(tmp_path / "feedback.parquet")["ombg"].tolist() == [1.0, 1.0, 1.0]

@@ -1,0 +1,1 @@
+"""Background error covariances: how they are sampled and how they are represented."""

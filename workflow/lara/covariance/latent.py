@@ -1,0 +1,67 @@
+"""Latent background error covariance: one variance per latent element.
+
+    B_z = diag( sum_i d_i² / (N - 1) ),   d_i = E(x_i^long) - E(x_i^short)
+
+the estimate of Fan et al. (2026, doi:10.1126/sciadv.aea4248), without removal of the mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lara.covariance.nmc import Pairs
+
+
+@dataclass(frozen=True)
+class LatentVariance:
+    """Diagonal of B_z with the valid times of its samples, and correlations of channels and neighbours as a check."""
+
+    variance: Float[np.ndarray, "l h w"]
+    channel_correlation: Float[np.ndarray, "l l"]
+    neighbour_correlation: Float[np.ndarray, " l"]
+    valid: np.ndarray
+
+    @property
+    def off_diagonal(self) -> float:
+        """Mean absolute correlation between different latent channels."""
+        n = len(self.channel_correlation)
+        return float((np.abs(self.channel_correlation).sum() - n) / (n * (n - 1)))
+
+
+@torch.no_grad()
+def estimate(pairs: Iterable[Pairs], encode: Callable[[Tensor], Tensor]) -> LatentVariance:
+    """Variance and correlations of the latent differences; `encode` maps (b, c, y, x) in physical units."""
+    differences, valid = [], []
+    for pair in pairs:
+        differences.append((encode(pair.long) - encode(pair.short)).double())
+        valid.append(pair.valid)
+    count = sum(map(len, valid))
+    if count < 2:
+        raise ValueError(
+            f"background error needs at least 2 forecast pairs, not {count}: raise background_error.samples"
+        )
+    d = torch.cat(differences)
+    variance = (d**2).sum(0) / (count - 1)
+    return LatentVariance(
+        variance.numpy(),
+        _between_channels(d, variance),
+        _between_neighbours(d, variance),
+        np.concatenate(valid),
+    )
+
+
+def _between_channels(d: Float[Tensor, "n l h w"], variance: Float[Tensor, "l h w"]) -> np.ndarray:
+    standard = (d / variance.sqrt()).permute(1, 0, 2, 3).flatten(1)
+    return (standard @ standard.T / (standard**2).sum(1).mean()).numpy()
+
+
+def _between_neighbours(d: Float[Tensor, "n l h w"], variance: Float[Tensor, "l h w"]) -> np.ndarray:
+    standard = d / variance.sqrt()
+    east = torch.roll(standard, -1, dims=3)
+    return ((standard * east).mean((0, 2, 3)) / (standard**2).mean((0, 2, 3))).numpy()

@@ -1,0 +1,1 @@
+"""Assembly: configuration and files become components; the only package that knows them all."""

@@ -1,0 +1,181 @@
+"""A run: its configuration, its files, and the components built from both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lara import config as configuration
+from lara import normalise
+from lara.autoencoder import Autoencoder
+from lara.config import Config, Transformer
+from lara.forecaster import Forecaster
+from lara.grid import Grid
+from lara.layout import Layout
+from lara.networks import weights
+from lara.networks.shape import Shape
+from lara.normalise import Normaliser, Statistics
+from lara.state import Channels
+from lara.store import StateStore, open_state
+
+
+@dataclass(frozen=True)
+class Run:
+    """One configuration and the folder that holds its results."""
+
+    config: Config
+    layout: Layout
+
+    @classmethod
+    def open(cls, root: Path) -> Run:
+        """The run whose resolved configuration lies in `root`."""
+        layout = Layout(root)
+        return cls(configuration.load(layout.config), layout)
+
+    @cached_property
+    def grid(self) -> Grid:
+        """The model grid."""
+        shape = self.config.grid
+        make = Grid.gaussian if shape.kind == "gaussian" else Grid.equiangular
+        return make(shape.latitudes, shape.longitudes)
+
+    @cached_property
+    def channels(self) -> Channels:
+        """Channels of a state, in order."""
+        return Channels.of(self.config.state.surface, self.config.state.upper_air, self.config.state.levels)
+
+    @property
+    def step(self) -> np.timedelta64:
+        """Time between states."""
+        return hours(self.config.step_hours)
+
+    def lead_times(self, steps: int) -> np.ndarray:
+        """Lead times of 0 … steps steps, timedelta64[ns]."""
+        return self.step * np.arange(steps + 1)
+
+    def store(self, dataset: str) -> StateStore:
+        """States of a dataset over its whole period."""
+        chosen = self.config.datasets[dataset]
+        return open_state(self.layout.dataset(dataset), time(chosen.begin), time(chosen.end))
+
+    def stores(self, use: str) -> list[StateStore]:
+        """States of all datasets with a use."""
+        return [self.store(name) for name in self.config.using(use)]
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        """Climatology and scales of the training period."""
+        return normalise.load(self.layout.statistics)
+
+    @cached_property
+    def normaliser(self) -> Normaliser:
+        """Physical units to normalised units and back."""
+        return Normaliser(self.statistics)
+
+    def shape(self, network: Transformer) -> Shape:
+        """Sizes of a network over this run's states."""
+        return Shape(
+            channels=len(self.channels),
+            latitude=tuple(self.grid.latitude.tolist()),
+            longitudes=self.config.grid.longitudes,
+            patch=network.patch,
+            width=network.width,
+            heads=network.heads,
+            mlp_ratio=network.mlp_ratio,
+            windows=network.windows,
+        )
+
+    def new_autoencoder(self, name: str) -> Autoencoder:
+        """An autoencoder as it is before training."""
+        chosen = self.config.autoencoders[name]
+        depth = (0, 0) if chosen.kind == "pca" else (chosen.encoder_blocks, chosen.decoder_blocks)
+        return Autoencoder(self.shape(chosen.network), chosen.latent_channels, depth)
+
+    def new_forecaster(self) -> Forecaster:
+        """The forecaster as it is before training."""
+        chosen, statistics = self.config.forecaster, self.statistics
+        scale = torch.from_numpy(statistics.tendency_std / statistics.change_std)
+        return Forecaster(self.shape(chosen.network), chosen.blocks, scale)
+
+    def description(self, network: Any) -> dict[str, Any]:
+        """What weights are for: loading refuses any other."""
+        return {
+            "channels": self.channels.names,
+            "grid": self.config.grid.model_dump(),
+            "network": _sizes(network),
+        }
+
+    def autoencoder(self, name: str) -> Autoencoder:
+        """A trained autoencoder."""
+        module = self.new_autoencoder(name)
+        weights.load(module, self.layout.weights(name), self.description(self.config.autoencoders[name]))
+        return module.eval().requires_grad_(False)
+
+    @cached_property
+    def forecaster(self) -> Forecaster:
+        """The trained forecaster."""
+        module = self.new_forecaster()
+        weights.load(module, self.layout.weights("forecaster"), self.description(self.config.forecaster))
+        return module.eval().requires_grad_(False)
+
+    def forecast_step(self, state: Tensor) -> Tensor:
+        """One step of the forecaster on (b, c, y, x) in physical units."""
+        return self.normaliser.denormalise(self.forecaster(self.normaliser.normalise(state)))
+
+    def encoding(self, name: str) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
+        """Encoder and decoder between (b, c, y, x) in physical units and latent states."""
+        module, scale = self.autoencoder(name), self.normaliser
+        return (lambda x: module.encode(scale.normalise(x))), (lambda z: scale.denormalise(module.decode(z)))
+
+    def area_weights(self) -> Tensor:
+        """Cell areas over their mean, (y, x)."""
+        return torch.from_numpy(self.grid.area_weights).float()
+
+    def per_channel(self, by_name: dict[str, float], default: float | None = None) -> np.ndarray:
+        """Values (c,) given by channel or by variable; KeyError where neither is named and there is no default."""
+        return np.array(
+            [_lookup(by_name, channel.name, channel.variable, default) for channel in self.channels.channels]
+        )
+
+    def generator(self, *identity: int | str) -> np.random.Generator:
+        """Random stream of an identity: the same whatever was drawn before."""
+        return np.random.default_rng([self.config.seed, *(_number(part) for part in identity)])
+
+
+def time(moment: Any) -> np.datetime64:
+    """A configured time as datetime64[ns], UTC."""
+    return np.datetime64(moment.replace(tzinfo=None), "ns")
+
+
+def time_range(begin: Any, end: Any, step: np.timedelta64) -> np.ndarray:
+    """Times of [begin, end)."""
+    return np.arange(time(begin), time(end), step)
+
+
+def _sizes(network: Any) -> dict[str, Any]:
+    return {
+        key: value for key, value in network.model_dump(mode="json").items() if key not in ("training", "linear_rate")
+    }
+
+
+def _lookup(by_name: dict[str, float], name: str, variable: str, default: float | None) -> float:
+    found = by_name.get(name, by_name.get(variable, default))
+    if found is None:
+        raise KeyError(f"no value for channel '{name}': name '{name}' or '{variable}' among {sorted(by_name)}")
+    return found
+
+
+def _number(part: int | str) -> int:
+    return part if isinstance(part, int) else int.from_bytes(part.encode(), "big")
+
+
+def hours(count: int) -> np.timedelta64:
+    """A length of time, timedelta64[ns]."""
+    return np.timedelta64(count, "h").astype("timedelta64[ns]")

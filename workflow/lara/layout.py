@@ -1,0 +1,115 @@
+"""Where a run keeps its files: the one list of names below `results/<name>/`, used by the rules and by the commands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths of one run; arguments may be Snakemake wildcards such as "{dataset}"."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """The configuration as resolved."""
+        return self.root / "config.yaml"
+
+    @property
+    def restarts(self) -> Path:
+        """States from which the simulated source goes on."""
+        return self.root / "data" / "restarts"
+
+    def dataset(self, dataset: str) -> Path:
+        """Store of states."""
+        return self.root / "data" / f"{dataset}.zarr"
+
+    def dataset_receipt(self, dataset: str) -> Path:
+        """Receipt of a whole dataset."""
+        return self.root / "data" / f"{dataset}.receipt.json"
+
+    @property
+    def statistics(self) -> Path:
+        """Climatology and scales of the training period."""
+        return self.root / "data" / "statistics.npz"
+
+    def network(self, name: str) -> Path:
+        """Folder of a network: weights, curves, errors."""
+        return self.root / "models" / name
+
+    def training(self, name: str) -> Path:
+        """Folder of a network in training: checkpoints and curves, from which a killed job goes on."""
+        return self.network(name) / "training"
+
+    def weights(self, name: str) -> Path:
+        """Weights of a network: the name of an autoencoder, or `forecaster`."""
+        return self.network(name) / "weights.safetensors"
+
+    def curves(self, name: str) -> list[Path]:
+        """Learning curves of a network."""
+        return [self.network(name) / "training.csv", self.network(name) / "validation.csv"]
+
+    def errors(self, name: str) -> Path:
+        """Measured errors of a network."""
+        return self.network(name) / "errors.nc"
+
+    def background_error(self, autoencoder: str) -> Path:
+        """Latent background error covariance."""
+        return self.root / "covariance" / f"{autoencoder}.npz"
+
+    @property
+    def sites(self) -> Path:
+        """The observing network."""
+        return self.root / "observations" / "sites.parquet"
+
+    def observations(self, dataset: str) -> Path:
+        """Observation table of a dataset."""
+        return self.root / "observations" / f"{dataset}.parquet"
+
+    def archive(self, experiment: str) -> Path:
+        """Store of analyses and backgrounds."""
+        return self.root / "archive" / f"{experiment}.zarr"
+
+    def archive_receipt(self, experiment: str) -> Path:
+        """Receipt of a sealed archive."""
+        return self.root / "archive" / f"{experiment}.zarr.receipt.json"
+
+    def feedback(self, experiment: str) -> Path:
+        """Every datum with its departures."""
+        return self.root / "cycles" / experiment / "feedback.parquet"
+
+    def health(self, experiment: str) -> Path:
+        """One row per cycle: costs, evaluations, stop reason."""
+        return self.root / "cycles" / experiment / "health.parquet"
+
+    def scores(self, name: str) -> Path:
+        """Scores as saved arrays."""
+        return self.root / "scores" / f"{name}.nc"
+
+    def innovations(self, experiment: str) -> Path:
+        """Departure statistics."""
+        return self.root / "scores" / f"{experiment}-innovations.csv"
+
+    def figure(self, name: str) -> Path:
+        """A drawn figure."""
+        return self.root / "figures" / f"{name}.png"
+
+    def log(self, name: str) -> Path:
+        """Log of a job."""
+        return self.root / "logs" / f"{name}.log"
+
+    def benchmark(self, name: str) -> Path:
+        """Resources used by a job."""
+        return self.root / "benchmarks" / f"{name}.tsv"
+
+    @property
+    def costs(self) -> Path:
+        """Resources used by every job."""
+        return self.root / "benchmarks" / "costs.csv"
+
+    @property
+    def summary(self) -> Path:
+        """Every headline figure of the run."""
+        return self.root / "summary.json"

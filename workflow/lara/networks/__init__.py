@@ -1,0 +1,1 @@
+"""Building blocks of the networks: they know tensors, and nothing of the atmosphere."""

@@ -1,0 +1,47 @@
+"""Weights on disk: safetensors with a description, read without executing code.
+
+The description says what the weights are for (channels, grid, sizes); loading refuses weights made for anything else.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+
+class WeightsError(ValueError):
+    """Weights that are absent, broken or made for another network."""
+
+
+def save(module: nn.Module, path: Path, description: dict[str, Any]) -> None:
+    """Write all parameters and buffers; the file appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    tensors = {key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}
+    save_file(tensors, part, metadata={"description": json.dumps(description, sort_keys=True)})
+    part.replace(path)
+
+
+def load(module: nn.Module, path: Path, description: dict[str, Any]) -> None:
+    """Fill a module from a file made with the same description; WeightsError names what differs."""
+    if not path.exists():
+        raise WeightsError(f"weights {path} do not exist: run the training rule that makes them")
+    try:
+        with safe_open(path, framework="pt") as file:
+            found = json.loads((file.metadata() or {}).get("description", "{}"))
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except SafetensorError as fault:
+        raise WeightsError(f"weights {path} cannot be read ({fault}): delete them and run the training rule") from None
+    wanted = json.loads(json.dumps(description))
+    for key in sorted(wanted.keys() | found.keys()):
+        if found.get(key) != wanted.get(key):
+            raise WeightsError(
+                f"weights {path} were made for {key} {found.get(key)}, not {wanted.get(key)}: "
+                "train again or point to the weights of this configuration"
+            )
+    module.load_state_dict(tensors)

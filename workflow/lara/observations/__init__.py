@@ -1,0 +1,1 @@
+"""Who observes what, the one table of observations, and H."""

@@ -1,0 +1,20 @@
+"""Datasets of states and archives of analyses on disk. Only here is Zarr known, and here only to `arrays`."""
+
+from lara.store.archive import create_archive, open_archive, seal_archive, verify_archive, write_archive
+from lara.store.arrays import StoreError
+from lara.store.states import StateStore, content_digest, create, open_state, seal, write_block
+
+__all__ = [
+    "StateStore",
+    "StoreError",
+    "content_digest",
+    "create",
+    "create_archive",
+    "open_archive",
+    "open_state",
+    "seal",
+    "seal_archive",
+    "verify_archive",
+    "write_archive",
+    "write_block",
+]

@@ -1,0 +1,130 @@
+"""The reanalysis as others open it: CF variables on (time, level, latitude, longitude), WeatherBench 2 names.
+
+`<name>` is the analysis and `<name>_background` the forecast it started from, float32, one shard per day. The
+archive is sealed as a whole: its receipt lists size and digest of every file, and is withdrawn before
+anything is written again.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float32
+
+from lara import receipts
+from lara.grid import Grid
+from lara.state import Channels
+from lara.store import arrays
+from lara.store.arrays import RERUN, StoreError
+from lara.store.states import require_finite
+from lara.variables import VARIABLES
+
+_KINDS = {"analysis": "", "background": "_background"}  # what: suffix of its variables
+
+
+def create_archive(
+    path: Path, grid: Grid, channels: Channels, times: np.ndarray, attributes: Mapping[str, Any] | None = None
+) -> None:
+    """Empty archive for `times` (datetime64[ns], equal steps) with provenance `attributes` (JSON-able).
+
+    Like `create`, it keeps or lengthens the same archive. Raises StoreError when another one exists,
+    ValueError when upper-air variables do not share their levels.
+    """
+    coordinates = channels.coordinates(times, grid)
+    coordinates.pop("time")
+    fields = {
+        VARIABLES[name].archive_name + suffix: _field(name, what, channels, grid)
+        for what, suffix in _KINDS.items()
+        for name in channels.variables
+    }
+    known = {"grid_kind": grid.kind, "channels": channels.names}
+    arrays.ensure(path, arrays.Template(times, fields, coordinates, {**(attributes or {}), **known}))
+
+
+def write_archive(
+    path: Path,
+    first: int,
+    analysis: Float32[np.ndarray, "n channel latitude longitude"],
+    background: Float32[np.ndarray, "n channel latitude longitude"],
+) -> None:
+    """Withdraw the receipt, write analysis and background from time position `first` on, and flush them.
+
+    One process writes an archive; blocks may begin and end within a day. Raises StoreError for times outside
+    the axis, and for NaN or infinity (naming channel and time), before anything is written.
+    """
+    channels, times = _channels(path), arrays.read_times(path)
+    if not 0 <= first < first + len(analysis) <= len(times) or analysis.shape != background.shape:
+        raise StoreError(
+            f"{path} has {len(times)} times; {analysis.shape} and {background.shape} from {first} do not fit"
+        )
+    for states in (analysis, background):
+        require_finite(states, times[first:], channels.names)
+    _receipt(path).unlink(missing_ok=True)
+    receipts.sync(path.parent)
+    for states, suffix in zip((analysis, background), _KINDS.values(), strict=True):
+        for name in channels.variables:
+            positions = channels.select(name) if VARIABLES[name].upper_air else channels.index(name)
+            arrays.write_rows(path, VARIABLES[name].archive_name + suffix, first, states[:, positions])
+
+
+def seal_archive(path: Path) -> None:
+    """Read all back, then write `<path>.receipt.json`. Raises StoreError naming a damaged or absent file."""
+    times = arrays.read_times(path)
+    for name in _variables(path):
+        arrays.read_back(path, name, 0, len(times))
+    for leftover in path.rglob("*.partial"):  # of a process that was killed while writing
+        leftover.unlink()
+    files = receipts.describe(_files(path), path)
+    span = {"count": len(times), "begin": str(times[0]), "end": str(times[-1]), "variables": _variables(path)}
+    receipts.write(_receipt(path), **span, files=files, digest=receipts.digest(files))
+
+
+def open_archive(path: Path) -> xr.Dataset:
+    """A sealed archive as a lazy dataset in daily blocks. Raises StoreError unless sealed and files fit."""
+    problems = _problems(path, content=False)
+    if problems:
+        raise StoreError(f"{problems[0]} ({len(problems)} problems in {path}): {RERUN}")
+    daily = arrays.shard_times(arrays.open_field(path, _variables(path)[0]))
+    return xr.open_zarr(path, chunks={"time": daily})
+
+
+def verify_archive(path: Path) -> list[str]:
+    """Everything that is wrong with an archive, file by file; empty when it is whole. Reads every byte."""
+    return _problems(path, content=True)
+
+
+def _problems(path: Path, content: bool) -> list[str]:
+    try:
+        files = receipts.read(_receipt(path))["files"]
+    except receipts.ReceiptError as error:
+        return [f"{path} is not sealed: {error}"]
+    strangers = sorted({file.relative_to(path).as_posix() for file in _files(path)} - set(files))
+    return receipts.problems(files, path, content) + [f"{path / name} is in no receipt" for name in strangers]
+
+
+def _field(name: str, what: str, channels: Channels, grid: Grid) -> arrays.Field:
+    variable = VARIABLES[name]
+    attributes = {**variable.attributes, "long_name": f"{variable.long_name}, {what}"}
+    if variable.upper_air:
+        shape = (len(channels.common_levels()), *grid.shape)
+        return arrays.Field(("level", "latitude", "longitude"), shape, attributes)
+    return arrays.Field(("latitude", "longitude"), grid.shape, attributes)
+
+
+def _channels(path: Path) -> Channels:
+    return Channels.parse(arrays.read_attributes(path)["channels"])
+
+
+def _variables(path: Path) -> list[str]:
+    names = [VARIABLES[name].archive_name for name in _channels(path).variables]
+    return [name + suffix for suffix in _KINDS.values() for name in names]
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(file for file in path.rglob("*") if file.is_file())
+
+
+def _receipt(path: Path) -> Path:
+    return path.with_name(f"{path.name}.receipt.json")

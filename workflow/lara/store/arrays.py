@@ -1,0 +1,254 @@
+"""The Zarr v3 layer: float32 fields over a time axis, created once, written by many, lengthened in place.
+
+One chunk is one time and one shard (file) is one whole day, so writers of different days never share a file.
+Every chunk carries a CRC-32C (Castagnoli et al. 1993, doi:10.1109/26.231911), checked on each read. Each
+change of a file is a rename, so a reader sees the old or the new one.
+"""
+
+import errno
+import json
+import shutil
+import uuid
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+import xarray as xr
+import zarr
+from jaxtyping import Float32
+from zarr.codecs import BloscCodec, Crc32cCodec
+from zarr.errors import ZarrUserWarning
+from zarr.storage import LocalStore
+
+from lara import receipts
+
+RERUN = "rerun the rule that makes it"
+_DAY = np.timedelta64(1, "D")
+_TIME = {"standard_name": "time", "units": "seconds since 1970-01-01", "calendar": "proleptic_gregorian"}
+_TIME_CHUNK = 16384  # fixed: a longer time axis rewrites the same file, starting with the same values
+_SMALL = 1 << 20  # bytes; compressing smaller chunks costs more reading time than it saves
+_FLAT: Any = {"name": "default", "separator": "."}  # one flat folder of shards: c.0.0.0.0, c.1.0.0.0, …
+
+
+class StoreError(ValueError):
+    """A store is absent, incomplete, damaged, or not the one asked for."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """A float32 variable: `dimensions` and `shape` without the leading time, and CF `attributes`."""
+
+    dimensions: Sequence[str]
+    shape: Sequence[int]
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Template:
+    """A store before it holds data.
+
+    `times` (n,) datetime64 in equal steps; `fields` by name; `coordinates`, which do not depend on time;
+    JSON-able `attributes`.
+    """
+
+    times: np.ndarray
+    fields: Mapping[str, Field]
+    coordinates: Mapping[str, xr.Variable]
+    attributes: Mapping[str, Any]
+
+
+def ensure(path: Path, template: Template) -> None:
+    """Make the store at `path` what `template` says: create it, keep it (be it longer), or lengthen it.
+
+    Safe when several processes call it at once. Raises StoreError when the store is another, or times are
+    irregular.
+    """
+    step_of(template.times)
+    if not (path / "zarr.json").exists():
+        _publish(_build(path, template), path)
+    _require_same(path, template)
+    lengths = [len(read_times(path)), *(open_field(path, name).shape[0] for name in template.fields)]
+    if min(lengths) < len(template.times):
+        _lengthen(path, template, min(lengths))
+
+
+def write_rows(path: Path, name: str, first: int, values: Float32[np.ndarray, "n ..."]) -> None:
+    """Write n times of field `name` from position `first` and flush them. Each shard has one writer."""
+    array = open_field(path, name, "r+")
+    array[first : first + len(values)] = values
+    for file in shards(array, first, len(values)):
+        receipts.sync(file)
+    receipts.sync(path / name)
+
+
+def read_rows(array: zarr.Array, rows: slice) -> Float32[np.ndarray, "n ..."]:
+    """Consecutive times of a field. Raises StoreError naming the file when damaged or never written."""
+    try:
+        values = np.asarray(array[rows])
+    except (ValueError, RuntimeError, OSError) as error:
+        raise StoreError(f"{_some(array, rows)} is damaged ({error}): {RERUN}") from error
+    if not np.isfinite(values).all():
+        raise StoreError(f"{_some(array, rows)} is missing or not all written: {RERUN}")
+    return values
+
+
+def read_back(path: Path, name: str, first: int, count: int) -> list[Path]:
+    """Files that hold `count` times of a field from `first`, all read. Raises StoreError like `read_rows`."""
+    array = open_field(path, name)
+    whole = shard_times(array)
+    for start in range(first - first % whole, first + count, whole):
+        read_rows(array, slice(max(start, first), min(start + whole, first + count)))
+    return shards(array, first, count)
+
+
+def shards(array: zarr.Array, first: int, count: int) -> list[Path]:
+    """Files of a field that hold `count` times from `first`, present or not."""
+    days = range(first // shard_times(array), -(-(first + count) // shard_times(array)))
+    keys = [array.metadata.encode_chunk_key((day, *(0,) * (array.ndim - 1))) for day in days]
+    return [cast(LocalStore, array.store).root / key for key in keys]
+
+
+def shard_times(array: zarr.Array) -> int:
+    """Times in a shard."""
+    return (array.shards or array.chunks)[0]
+
+
+def open_field(path: Path, name: str, mode: Literal["r", "r+"] = "r") -> zarr.Array:
+    """The Zarr array `name`. Raises StoreError when there is none."""
+    try:
+        return zarr.open_array(path / name, mode=mode)
+    except FileNotFoundError:
+        raise StoreError(f"{path} is not a store with {name!r}: {RERUN}") from None
+
+
+def read_values(path: Path, name: str) -> np.ndarray:
+    """All of a coordinate. Raises StoreError when there is none."""
+    return np.asarray(open_field(path, name)[:])
+
+
+def read_times(path: Path) -> np.ndarray:
+    """Time axis (datetime64[ns]) of a store. Raises StoreError when there is no store."""
+    return read_values(path, "time").astype("datetime64[s]").astype("datetime64[ns]")
+
+
+def read_attributes(path: Path) -> dict[str, Any]:
+    """Root attributes of a store. Raises StoreError when there is no store."""
+    return dict(_group(path).attrs)
+
+
+def step_of(times: np.ndarray) -> np.timedelta64:
+    """Step of a time axis. Raises StoreError unless it has two or more times in equal positive steps."""
+    steps = np.unique(np.diff(times))
+    if steps.size != 1 or steps[0] <= np.timedelta64(0):
+        raise StoreError(f"a store needs two or more times in equal steps; these {len(times)} have steps {steps[:5]}")
+    return steps[0]
+
+
+def _group(path: Path) -> zarr.Group:
+    try:
+        return zarr.open_group(path, mode="r", use_consolidated=False)
+    except FileNotFoundError:
+        raise StoreError(f"{path} is not a store: {RERUN}") from None
+
+
+def _some(array: zarr.Array, rows: slice) -> str:
+    files = shards(array, rows.start, rows.stop - rows.start)
+    return str(files[0]) if len(files) == 1 else f"one of {files[0]} to {files[-1].name}"
+
+
+def _build(path: Path, template: Template) -> Path:
+    """A new store under a temporary name beside `path`: metadata and coordinates, flushed to disk."""
+    fresh = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    group = zarr.create_group(fresh, attributes=_root_attributes(template))
+    times = xr.Variable("time", template.times.astype("datetime64[s]").astype(np.int64), _TIME)
+    for name, variable in {"time": times, **template.coordinates}.items():
+        _add_coordinate(group, name, variable)
+    days = max(int(_DAY // step_of(template.times)), 1)
+    for name, field in template.fields.items():
+        _add_field(group, name, field, len(template.times), days)
+    with warnings.catch_warnings():  # Zarr v3 has not standardised this yet; without it xarray warns and reads slowly
+        warnings.simplefilter("ignore", ZarrUserWarning)
+        zarr.consolidate_metadata(fresh)
+    for file in fresh.rglob("*"):
+        receipts.sync(file)
+    return fresh
+
+
+def _add_coordinate(group: zarr.Group, name: str, variable: xr.Variable) -> None:
+    group.create_array(
+        name,
+        data=variable.values,
+        chunks=(_TIME_CHUNK,) if name == "time" else variable.shape,
+        chunk_key_encoding=_FLAT,
+        dimension_names=[str(dimension) for dimension in variable.dims],
+        attributes=variable.attrs,
+    )
+
+
+def _add_field(group: zarr.Group, name: str, field: Field, length: int, days: int) -> None:
+    group.create_array(
+        name,
+        shape=(length, *field.shape),
+        dtype="float32",
+        chunks=(1, *field.shape),
+        shards=(days, *field.shape),
+        compressors=_codecs(4 * int(np.prod(field.shape))),
+        fill_value=float("nan"),
+        chunk_key_encoding=_FLAT,
+        dimension_names=["time", *field.dimensions],
+        attributes=dict(field.attributes),
+    )
+
+
+def _codecs(nbytes: int) -> list[Any]:
+    packed = BloscCodec(cname="zstd", clevel=3, shuffle="shuffle", typesize=4)
+    return [Crc32cCodec()] if nbytes < _SMALL else [packed, Crc32cCodec()]
+
+
+def _root_attributes(template: Template) -> dict[str, Any]:
+    """Attributes as they read back from JSON; `coordinates` tells xarray what is not a data variable."""
+    auxiliary = " ".join(name for name, variable in template.coordinates.items() if variable.dims != (name,))
+    return json.loads(json.dumps({"Conventions": "CF-1.11", **template.attributes, "coordinates": auxiliary}))
+
+
+def _publish(fresh: Path, path: Path) -> None:
+    """Rename the new store to `path`, unless another process has been faster."""
+    try:
+        fresh.rename(path)
+    except OSError as error:
+        shutil.rmtree(fresh)
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+    receipts.sync(path.parent)
+
+
+def _require_same(path: Path, template: Template) -> None:
+    group = _group(path)
+    found, wanted = dict(group.attrs), _root_attributes(template)
+    different = [key for key in {**found, **wanted} if found.get(key) != wanted.get(key)]
+    different += sorted(set(group.array_keys()) ^ {"time", *template.coordinates, *template.fields})
+    for name, variable in template.coordinates.items():
+        if name in group and not np.array_equal(read_values(path, name), variable.values):
+            different.append(name)
+    times = read_times(path)
+    common = min(len(times), len(template.times))
+    if not np.array_equal(times[:common], template.times[:common]):
+        different.append("time")
+    if different:
+        raise StoreError(f"{path} exists with other {', '.join(different)}: delete it or choose another path")
+
+
+def _lengthen(path: Path, template: Template, length: int) -> None:
+    """Replace the metadata by those of a longer store, file by file: first the times, last the root."""
+    whole = shard_times(open_field(path, next(iter(template.fields))))
+    if length % whole:
+        raise StoreError(f"{path} ends within a shard of {whole} times and cannot be lengthened: delete it and {RERUN}")
+    fresh = _build(path, template)
+    for file in (*sorted(fresh.glob("time/c*")), *sorted(fresh.glob("*/zarr.json")), fresh / "zarr.json"):
+        target = path / file.relative_to(fresh)
+        file.replace(target)
+        receipts.sync(target.parent)
+    shutil.rmtree(fresh)

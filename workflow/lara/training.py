@@ -1,0 +1,249 @@
+"""Training: one loop for every network, resumable to the same weights.
+
+AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101) with a linear warm-up and a cosine decay in each phase, gradients
+clipped by norm. What a step sees depends on (seed, step) alone, so a run resumed from a checkpoint repeats the
+uninterrupted one exactly. lightning-fabric places the network on devices, splits the batch over processes and sets
+precision.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from lara.store import StateStore
+
+Loss = Callable[[nn.Module, Tensor], Tensor]
+Report = Callable[[int, int, float], None]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stretch of steps with one rollout and one learning-rate cycle."""
+
+    steps: int
+    learning_rate: float
+    rollout: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a training run does; every field counts in steps or is dimensionless."""
+
+    stages: tuple[Stage, ...]
+    batch_size: int
+    weight_decay: float
+    warm_up: float
+    clip: float
+    checkpoint_every: int
+    validate_every: int
+    validation_samples: int
+    seed: int
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of all stages."""
+        return sum(stage.steps for stage in self.stages)
+
+    def stage(self, step: int) -> tuple[Stage, int]:
+        """Stage that holds a step, and the step within it."""
+        first = 0
+        for stage in self.stages:
+            if step < first + stage.steps:
+                return stage, step - first
+            first += stage.steps
+        raise IndexError(f"step {step} is past the {self.steps} steps of the plan")
+
+    def learning_rate(self, step: int) -> float:
+        """Warm-up and cosine decay to zero within the stage."""
+        stage, within = self.stage(step)
+        warm = max(1, round(self.warm_up * stage.steps))
+        if within < warm:
+            return stage.learning_rate * (within + 1) / warm
+        return stage.learning_rate * 0.5 * (1 + math.cos(math.pi * (within - warm) / max(1, stage.steps - warm)))
+
+
+class Sequences:
+    """Stretches of consecutive states drawn from stores, none crossing from one store to another."""
+
+    def __init__(self, stores: Sequence[StateStore], length: int) -> None:
+        self.stores, self.length = list(stores), length
+        counts = [max(0, len(store.times) - length + 1) for store in self.stores]
+        self.ends = np.cumsum(counts)
+        if not self.ends[-1]:
+            raise ValueError(f"no store holds {length} consecutive states: lengthen the dataset or shorten the rollout")
+
+    def __len__(self) -> int:
+        return int(self.ends[-1])
+
+    def read(self, numbers: Iterable[int]) -> Float[np.ndarray, "b k c y x"]:
+        """Sequences by number, physical units."""
+        return np.stack([self._one(int(number)) for number in numbers])
+
+    def _one(self, number: int) -> np.ndarray:
+        which = int(np.searchsorted(self.ends, number, side="right"))
+        first = number - (int(self.ends[which - 1]) if which else 0)
+        return self.stores[which].read(slice(first, first + self.length))
+
+
+def batches(
+    samples: Mapping[int, Sequences], plan: Plan, first: int, rank: int = 0, world: int = 1
+) -> Iterator[Float[Tensor, "b k c y x"]]:
+    """This process's share of the batch of each step from `first` on, read ahead by a thread."""
+
+    def load(step: int) -> Tensor:
+        chosen = samples[plan.stage(step)[0].rollout]
+        order = np.random.default_rng([plan.seed, step]).choice(
+            len(chosen), plan.batch_size, replace=len(chosen) < plan.batch_size
+        )
+        return torch.from_numpy(chosen.read(order[rank::world]))
+
+    with ThreadPoolExecutor(1) as reader:
+        ahead = [reader.submit(load, step) for step in range(first, min(first + 2, plan.steps))]
+        for step in range(first, plan.steps):
+            if step + 2 < plan.steps:
+                ahead.append(reader.submit(load, step + 2))
+            yield ahead.pop(0).result()
+
+
+class Trainer:
+    """A network in training: model and optimiser on their devices, with the step they have reached.
+
+    `identity` is a digest of all the result depends on; a checkpoint of another identity is not resumed from.
+    """
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        model: nn.Module,
+        groups: list[dict[str, Any]],
+        plan: Plan,
+        folder: Path,
+        identity: str,
+    ) -> None:
+        self.fabric, self.plan, self.folder, self.identity = fabric, plan, folder, identity
+        for group in groups:
+            group.setdefault("rate", 1.0)
+        optimiser = torch.optim.AdamW(groups, lr=plan.learning_rate(0), weight_decay=plan.weight_decay)
+        self.model, self.optimiser = fabric.setup(model, optimiser)
+        self.step, self.curve = 0, Curve(folder, active=fabric.is_global_zero)
+
+    def run(
+        self,
+        samples: Mapping[int, Sequences],
+        held_out: Float[Tensor, "b k c y x"],
+        loss: Loss,
+        report: Report,
+    ) -> None:
+        """Train from the last checkpoint of this identity, or from the start, to the end of the plan."""
+        self._resume()
+        for batch in batches(samples, self.plan, self.step, self.fabric.global_rank, self.fabric.world_size):
+            value = self._advance(self.fabric.to_device(batch), loss)
+            self.curve.training(self.step, value, self.plan.learning_rate(self.step - 1))
+            report(self.step, self.plan.steps, value)
+            last = self.step == self.plan.steps
+            if last or self.step % self.plan.validate_every == 0:
+                length = samples[self.plan.stage(self.step - 1)[0].rollout].length
+                self.curve.validation(self.step, self._validate(held_out[:, :length], loss))
+            if last or self.step % self.plan.checkpoint_every == 0:
+                self._checkpoint()
+
+    def _advance(self, batch: Tensor, loss: Loss) -> float:
+        rate = self.plan.learning_rate(self.step)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate * group["rate"]
+        self.optimiser.zero_grad(set_to_none=True)
+        value = loss(self.model, batch)
+        if not torch.isfinite(value):
+            raise FloatingPointError(f"training loss is {value.item()} at step {self.step}: lower the learning rate")
+        self.fabric.backward(value)
+        self.fabric.clip_gradients(self.model, self.optimiser, max_norm=self.plan.clip)
+        self.optimiser.step()
+        self.step += 1
+        return float(value.detach())
+
+    @torch.no_grad()
+    def _validate(self, held_out: Tensor, loss: Loss) -> float:
+        parts = [loss(self.model, self.fabric.to_device(part)) for part in held_out.split(self.plan.batch_size)]
+        sizes = [len(part) for part in held_out.split(self.plan.batch_size)]
+        return float(sum(float(p) * n for p, n in zip(parts, sizes, strict=True)) / sum(sizes))
+
+    def _checkpoint(self) -> None:
+        """Written beside and renamed, so a checkpoint is whole or absent."""
+        target, part = self.folder / "checkpoint.ckpt", self.folder / "checkpoint.part"
+        state = {"model": self.model, "optimizer": self.optimiser, "step": self.step, "identity": self.identity}
+        self.fabric.save(part, state)
+        if self.fabric.is_global_zero:
+            part.replace(target)
+        self.fabric.barrier()
+
+    def _resume(self) -> None:
+        path = self.folder / "checkpoint.ckpt"
+        if path.exists():
+            state = self.fabric.load(path, weights_only=True)
+            if state["identity"] == self.identity:
+                self.model.load_state_dict(state["model"])
+                self.optimiser.load_state_dict(state["optimizer"])
+                self.step = state["step"]
+        self.curve.keep_until(self.step)
+
+
+class Curve:
+    """Learning curves as CSV: `training.csv` (step, loss, learning_rate) and `validation.csv` (step, loss)."""
+
+    HEADS: ClassVar = {"training": ["step", "loss", "learning_rate"], "validation": ["step", "loss"]}
+
+    def __init__(self, folder: Path, active: bool = True) -> None:
+        self.folder, self.active = folder, active
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def training(self, step: int, loss: float, learning_rate: float) -> None:
+        """Append the loss of one step."""
+        self._append("training", [step, loss, learning_rate])
+
+    def validation(self, step: int, loss: float) -> None:
+        """Append the held-out loss after one step."""
+        self._append("validation", [step, loss])
+
+    def keep_until(self, step: int) -> None:
+        """Drop rows after the step a run resumes from."""
+        for name, head in self.HEADS.items() if self.active else ():
+            path, part = self.folder / f"{name}.csv", self.folder / f"{name}.part"
+            rows = list(csv.reader(path.read_text().splitlines()))[1:] if path.exists() else []
+            kept = [row for row in rows if len(row) == len(head) and int(row[0]) <= step]
+            with part.open("w", newline="") as file:
+                csv.writer(file).writerows([head, *kept])
+            part.replace(path)
+
+    def _append(self, name: str, row: list[float]) -> None:
+        if not self.active:
+            return
+        with (self.folder / f"{name}.csv").open("a", newline="") as file:
+            csv.writer(file).writerow(row)
+
+
+def area_weighted(weights: Float[Tensor, "c y x"]) -> Callable[[Tensor, Tensor], Tensor]:
+    """Mean square difference of (..., c, y, x) under weights of mean 1."""
+
+    def loss(predicted: Tensor, target: Tensor) -> Tensor:
+        return (weights.to(target.device) * (predicted.float() - target) ** 2).mean()
+
+    return loss
+
+
+def spread(samples: Sequences, count: int, batch: int = 32) -> Iterator[Float[Tensor, "b k c y x"]]:
+    """`count` sequences spread evenly over all of them, in batches."""
+    numbers = np.unique(np.linspace(0, len(samples) - 1, min(count, len(samples))).round().astype(int))
+    for part in np.array_split(numbers, -(-len(numbers) // batch)):
+        yield torch.from_numpy(samples.read(part.tolist()))

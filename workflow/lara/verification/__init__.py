@@ -1,0 +1,1 @@
+"""How good an analysis or a forecast is: scores, departures from observations, significance, figures."""

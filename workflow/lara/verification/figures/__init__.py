@@ -1,0 +1,1 @@
+"""Pure drawing: each module takes saved arrays and its `draw` returns a matplotlib Figure."""

@@ -1,0 +1,44 @@
+"""Departures of observations from background and analysis, from the feedback tables.
+
+O-B is the innovation y - H(x_b), O-A the residual y - H(x_a) (Desroziers et al. 2005, doi:10.1256/qj.05.108).
+For data withheld from the analysis (passive) both are independent tests: rms(O-A) < rms(O-B) there means that
+the analysis gained.
+"""
+
+import numpy as np
+import pandas as pd
+
+from lara.observations.table import PRESSURE, REJECTED, TIME
+
+STATISTICS = ("n", "ombg_mean", "ombg_rms", "oman_mean", "oman_rms")
+
+
+def by_level(feedback: pd.DataFrame) -> pd.DataFrame:
+    """n, mean and rms of ombg and oman (SI) by variable, level (hPa, NaN at the surface) and withheld."""
+    return _departures(feedback, ["variable", "level", "withheld"])
+
+
+def over_time(feedback: pd.DataFrame) -> pd.DataFrame:
+    """The same by variable, level, withheld and time."""
+    return _departures(feedback, ["variable", "level", "withheld", "time"])
+
+
+def _departures(feedback: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    kept = feedback[(feedback["EffectiveQC"] != REJECTED) & feedback["ombg"].notna()]
+    rows = pd.DataFrame(
+        {
+            "variable": kept["variable"],
+            "level": kept[PRESSURE] / 100.0,
+            "withheld": kept["withheld"],
+            "time": kept[TIME],
+            "n": 1,
+            "ombg_mean": kept["ombg"],
+            "oman_mean": kept["oman"],
+            "ombg_rms": kept["ombg"] ** 2,
+            "oman_rms": kept["oman"] ** 2,
+        }
+    )
+    groups = rows.groupby(by, dropna=False)
+    means = groups[["ombg_mean", "ombg_rms", "oman_mean", "oman_rms"]].mean()
+    means[["ombg_rms", "oman_rms"]] = np.sqrt(means[["ombg_rms", "oman_rms"]])
+    return means.assign(n=groups["n"].sum()).reset_index()[[*by, *STATISTICS]]

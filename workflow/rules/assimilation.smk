@@ -1,0 +1,40 @@
+"""Cycled experiments, each leaving an archive."""
+
+
+rule cycle_experiment:
+    """Analyse window after window over the period; archive, feedback and health ledger."""
+    input:
+        latent_space,
+        statistics=RUN.statistics,
+        forecaster=RUN.weights("forecaster"),
+        model_error=RUN.errors("forecaster"),
+        truth=lambda wildcards: RUN.dataset_receipt(CONFIG.experiments[wildcards.experiment].dataset),
+        observations=lambda wildcards: RUN.observations(CONFIG.experiments[wildcards.experiment].dataset),
+    output:
+        archive=RUN.archive_receipt("{experiment}"),
+        feedback=RUN.feedback("{experiment}"),
+        health=RUN.health("{experiment}"),
+    log:
+        RUN.log("cycle-experiment-{experiment}"),
+    benchmark:
+        RUN.benchmark("cycle-experiment-{experiment}")
+    conda:
+        "../../envs/gpu.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime=720,
+    params:
+        settings=experiment_settings,
+        code=code("assimilation/", "experiment/cycling", "observations/operators"),
+        run=RUN.root,
+    shell:
+        "lara cycle-experiment --run {params.run} --experiment {wildcards.experiment}"
+        " --threads {threads} 2>&1 | tee {log}"
+
+
+rule reanalysis:
+    """The archive of every experiment."""
+    input:
+        [RUN.archive_receipt(name) for name in EXPERIMENTS],

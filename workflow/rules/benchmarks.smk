@@ -1,0 +1,28 @@
+"""What the run cost, rule by rule."""
+
+
+rule collect_benchmarks:
+    """Wall time, processor time and peak memory of every job, in one table and one figure."""
+    input:
+        RUN.summary,
+    output:
+        table=RUN.costs,
+        figure=report(RUN.figure("costs"), category="benchmarks"),
+    log:
+        RUN.log("collect-benchmarks"),
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        run=RUN.root,
+    shell:
+        "lara collect-benchmarks --run {params.run} --threads {threads} 2>&1 | tee {log}"
+
+
+rule benchmarks:
+    """What every job cost."""
+    input:
+        rules.collect_benchmarks.output,

@@ -1,0 +1,113 @@
+"""The networks: trained on the training period, measured on the others."""
+
+
+rule train_autoencoder:
+    """Fit the linear path, then train the residual; resumes from its last checkpoint."""
+    input:
+        statistics=RUN.statistics,
+        training=[RUN.dataset_receipt(name) for name in CONFIG.using("training")],
+        validation=[RUN.dataset_receipt(name) for name in CONFIG.using("validation")],
+    output:
+        weights=RUN.weights("{autoencoder}"),
+        curves=RUN.curves("{autoencoder}"),
+    log:
+        RUN.log("train-autoencoder-{autoencoder}"),
+    benchmark:
+        RUN.benchmark("train-autoencoder-{autoencoder}")
+    conda:
+        "../../envs/gpu.yaml"
+    threads: TRAINING_THREADS
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=1440,
+    params:
+        settings=lambda wildcards: settings("seed", f"autoencoders.{wildcards.autoencoder}"),
+        run=RUN.root,
+    shell:
+        "lara train-autoencoder --run {params.run} --autoencoder {wildcards.autoencoder}"
+        " --threads {threads} 2>&1 | tee {log}"
+
+
+rule train_forecaster:
+    """Train the forecaster, one step first and rollouts after; resumes from its last checkpoint."""
+    input:
+        statistics=RUN.statistics,
+        training=[RUN.dataset_receipt(name) for name in CONFIG.using("training")],
+        validation=[RUN.dataset_receipt(name) for name in CONFIG.using("validation")],
+    output:
+        weights=RUN.weights("forecaster"),
+        curves=RUN.curves("forecaster"),
+    log:
+        RUN.log("train-forecaster"),
+    benchmark:
+        RUN.benchmark("train-forecaster")
+    conda:
+        "../../envs/gpu.yaml"
+    threads: TRAINING_THREADS
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=1440,
+    params:
+        settings=settings("seed", "forecaster"),
+        run=RUN.root,
+    shell:
+        "lara train-forecaster --run {params.run} --threads {threads} 2>&1 | tee {log}"
+
+
+rule measure_autoencoder:
+    """Reconstruction error on held-out states: the representation error in R, and the score against the PCA."""
+    input:
+        statistics=RUN.statistics,
+        weights=RUN.weights("{autoencoder}"),
+        held_out=[RUN.dataset_receipt(n) for n in CONFIG.using("validation") + CONFIG.using("test")],
+    output:
+        RUN.errors("{autoencoder}"),
+    log:
+        RUN.log("measure-autoencoder-{autoencoder}"),
+    benchmark:
+        RUN.benchmark("measure-autoencoder-{autoencoder}")
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        run=RUN.root,
+        code=code("experiment/learning", "autoencoder"),
+    shell:
+        "lara measure-autoencoder --run {params.run} --autoencoder {wildcards.autoencoder}"
+        " --threads {threads} 2>&1 | tee {log}"
+
+
+rule measure_forecaster:
+    """Forecast error by lead time on held-out states: the model error in R, and the score against persistence."""
+    input:
+        statistics=RUN.statistics,
+        weights=RUN.weights("forecaster"),
+        held_out=[RUN.dataset_receipt(n) for n in CONFIG.using("validation") + CONFIG.using("test")],
+    output:
+        RUN.errors("forecaster"),
+    log:
+        RUN.log("measure-forecaster"),
+    benchmark:
+        RUN.benchmark("measure-forecaster")
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        run=RUN.root,
+        code=code("experiment/learning", "forecaster"),
+    shell:
+        "lara measure-forecaster --run {params.run} --threads {threads} 2>&1 | tee {log}"
+
+
+rule models:
+    """Every network and its measured errors."""
+    input:
+        [RUN.errors(name) for name in [*CONFIG.autoencoders, "forecaster"]],

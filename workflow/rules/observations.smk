@@ -1,0 +1,60 @@
+"""Observations of the test periods."""
+
+
+rule draw_sites:
+    """The fixed network of columns and surface stations, a part of it withheld."""
+    output:
+        RUN.sites,
+    log:
+        RUN.log("draw-sites"),
+    benchmark:
+        RUN.benchmark("draw-sites")
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        settings=settings(
+            "seed",
+            "observations.columns",
+            "observations.surface_stations",
+            "observations.withheld_fraction",
+        ),
+        code=code("observations/network"),
+        run=RUN.root,
+    shell:
+        "lara draw-sites --run {params.run} --threads {threads} 2>&1 | tee {log}"
+
+
+rule simulate_observations:
+    """What the network sees of a dataset, with its errors."""
+    input:
+        sites=RUN.sites,
+        truth=RUN.dataset_receipt("{dataset}"),
+    output:
+        RUN.observations("{dataset}"),
+    log:
+        RUN.log("simulate-observations-{dataset}"),
+    benchmark:
+        RUN.benchmark("simulate-observations-{dataset}")
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        settings=settings("seed", "observations.error_std"),
+        code=code("observations/"),
+        run=RUN.root,
+    shell:
+        "lara simulate-observations --run {params.run} --dataset {wildcards.dataset}"
+        " --threads {threads} 2>&1 | tee {log}"
+
+
+rule observations:
+    """The observations of every test dataset."""
+    input:
+        [RUN.observations(name) for name in CONFIG.using("test")],

@@ -1,0 +1,89 @@
+"""Scores against truth and observations, and the summary of the run."""
+
+
+rule score_experiment:
+    """Sums for bias, RMSE, MAE and ACC by time and channel; departure statistics of used and withheld data."""
+    input:
+        statistics=RUN.statistics,
+        archive=RUN.archive_receipt("{experiment}"),
+        feedback=RUN.feedback("{experiment}"),
+    output:
+        scores=RUN.scores("{experiment}"),
+        innovations=RUN.innovations("{experiment}"),
+    log:
+        RUN.log("score-experiment-{experiment}"),
+    benchmark:
+        RUN.benchmark("score-experiment-{experiment}")
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        settings=settings("verification.spin_up_days"),
+        code=code("verification/scores", "verification/innovations", "experiment/scoring"),
+        run=RUN.root,
+    shell:
+        "lara score-experiment --run {params.run} --experiment {wildcards.experiment}"
+        " --threads {threads} 2>&1 | tee {log}"
+
+
+rule score_forecasts:
+    """Forecasts from the analyses and from the free run against truth, persistence and climatology."""
+    input:
+        statistics=RUN.statistics,
+        forecaster=RUN.weights("forecaster"),
+        archives=[RUN.archive_receipt(name) for name in EXPERIMENTS],
+    output:
+        RUN.scores("forecasts"),
+    log:
+        RUN.log("score-forecasts"),
+    benchmark:
+        RUN.benchmark("score-forecasts")
+    conda:
+        "../../envs/gpu.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime=120,
+    params:
+        settings=settings("verification", "seed"),
+        code=code("verification/", "experiment/scoring"),
+        run=RUN.root,
+    shell:
+        "lara score-forecasts --run {params.run} --threads {threads} 2>&1 | tee {log}"
+
+
+rule summarise:
+    """Every headline figure of the run in one JSON file."""
+    input:
+        errors=rules.models.input,
+        scores=[RUN.scores(name) for name in [*EXPERIMENTS, "forecasts"]],
+        innovations=[RUN.innovations(name) for name in EXPERIMENTS],
+        health=[RUN.health(name) for name in EXPERIMENTS],
+    output:
+        RUN.summary,
+    log:
+        RUN.log("summarise"),
+    benchmark:
+        RUN.benchmark("summarise")
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        settings=settings("verification"),
+        code=code("experiment/scoring"),
+        run=RUN.root,
+    shell:
+        "lara summarise --run {params.run} --threads {threads} 2>&1 | tee {log}"
+
+
+rule verification:
+    """Every score and the summary."""
+    input:
+        RUN.summary,
