@@ -1,5 +1,6 @@
 """What every test shares: one thread, fixed seeds, small sealed datasets, and data that may be absent."""
 
+import fcntl
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from lara import store
 from lara.grid import Grid
 from lara.state import Channels
+from repository import REPOSITORY, snakemake
 
 torch.set_num_threads(1)
 
@@ -35,6 +37,15 @@ def shared_data():
     if not folder.is_dir():
         pytest.skip(f"no sample observation files at {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def finished():
+    """The folder of the tiny run, finished; test processes wait for one another, as Snakemake locks its folder."""
+    with (REPOSITORY / "results" / ".tests.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        snakemake("--configfile", "config/tiny.yaml")
+    return REPOSITORY / "results" / "tiny"
 
 
 @pytest.fixture(scope="session")

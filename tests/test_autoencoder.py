@@ -13,6 +13,7 @@ SHAPE = Shape(
     latitude=(75.0, 55.0, 30.0, 10.0, -10.0, -30.0, -55.0, -75.0),
     longitudes=16,
     patch=4,
+    halo=1,
     width=16,
     heads=2,
     mlp_ratio=2.0,

@@ -9,7 +9,9 @@ import pytest
 import yaml
 
 from lara import config_table
-from lara.config import ConfigError, load, parse
+from lara.assimilation.minimise import LBFGS
+from lara.config import Config, ConfigError, checks, load, parse
+from lara.sources import simulated
 from lara.state import Channels
 
 CONFIGS = Path(__file__).parents[1] / "config"
@@ -71,12 +73,12 @@ def test_an_unknown_key_is_refused_by_its_full_name(values, key):
     assert "7" in message
 
 
+STEP = {"steps": 1, "learning_rate": 1e-3}
 CHANGES = [  # one key set, and what the refusal must name: the key, the value, and the remedy or what it clashes with
     ("datasets.test.end", "2000-12-01", ["datasets.test", "2000-12-01", "2001-01-01", "later end"]),
     ("datasets.test.member", 1, ["datasets.test", "datasets.training-1", "member 1", "give it another member"]),
     ("forecaster.network", {"patch": 5}, ["grid.latitudes 32", "forecaster.network.patch 5", "divides the grid"]),
     ("autoencoders.main.network", {"patch": 3}, ["autoencoders.main.network.patch 3", "divides the grid"]),
-    ("forecaster.network", {"windows": [[8, 5]]}, ["forecaster.network.windows", "5", "16 tokens", "divisor"]),
     ("forecaster.network", {"heads": 5}, ["forecaster.network", "heads 5", "192", "divisor"]),
     ("experiments.l4dvar.autoencoder", "mian", ["experiments.l4dvar.autoencoder", "'mian'", "main"]),
     ("experiments.l4dvar.autoencoder", None, ["experiments.l4dvar", "l4dvar", "needs an autoencoder"]),
@@ -97,7 +99,35 @@ CHANGES = [  # one key set, and what the refusal must name: the key, the value, 
     ("datasets.test.use", "training", ["datasets", "'test'", "add one"]),
     ("seed", "luck", ["seed", "'luck'"]),
     ("name", "../elsewhere", ["name", "../elsewhere", "letters"]),
-    ("grid.latitudes", 64, ["64", "truncation 21", "32 x 64"]),
+    ("grid.latitudes", 64, ["64", "truncation 21", "32 x 64", "set grid.kind"]),
+    ("grid.kind", "equiangular", ["equiangular", "truncation 21", "gaussian grid of 32 x 64"]),
+    ("source.truncation", 31, ["truncation 31", "32, 64", "48 x 96"]),
+    ("source.truncation", 20, ["source.truncation 20", "[21, 31, 42, 63, 85]"]),
+    ("step_hours", 12, ["step_hours 12", "6"]),
+    ("datasets.test.begin", "2001-01-01T06:00", ["datasets.test.begin", "06:00", "00:00 UTC"]),
+    ("datasets.test.end", "2001-03-02T18:00", ["datasets.test.end", "18:00", "00:00 UTC"]),
+    ("autoencoders.main.latent_channels", 600, ["autoencoders.main.latent_channels 600", "544", "at most 544"]),
+    ("autoencoders.main.network", {"halo": 5}, ["autoencoders.main.network.halo 5", "patch 4", "at most 4"]),
+    ("forecaster.network", {"halo": 6}, ["forecaster.network.halo 6", "patch 4", "at most 4"]),
+    (
+        "autoencoders.main.training.phases",
+        [STEP, {**STEP, "rollout": 2}],
+        ["autoencoders.main", "phases.1.rollout 2", "1"],
+    ),
+    ("verification.spin_up_days", 40, ["verification.spin_up_days 40", "40 days", "shorten"]),
+    ("verification.lead_days", 1.1, ["verification.lead_days 1.1", "steps of 6 h", "multiple"]),
+    ("verification.lead_days", 0, ["verification.lead_days", "0", "greater than 0"]),
+    ("verification.lead_days", 50, ["verification.lead_days 50", "0 forecasts", "datasets.test", "shorten"]),
+    ("verification.forecast_every_days", 0.5, ["verification.forecast_every_days 0.5", "windows of 24 h", "multiple"]),
+    ("verification.forecast_every_days", 7, ["forecast_every_days 7", "3 forecasts", "4 are needed", "shorten"]),
+    ("verification.reference", "free", ["verification.reference 'free'", "method free", "l4dvar or l3dvar"]),
+    ("verification.reference", "autoencoder-only", ["'autoencoder-only'", "increment", "l4dvar or l3dvar"]),
+    ("verification.headline", [], ["verification.headline", "at least 1"]),
+    ("experiments.pca.days", 30, ["experiments.pca.days 30", "40", "experiments.l4dvar", "the same"]),
+    ("experiments.pca.background_hours", 24, ["experiments.pca.background_hours 24", "120", "the same"]),
+    ("observations.columns", 1025, ["observations.columns 1025", "half the cells", "at most 1024"]),
+    ("observations.surface_stations", 2000, ["observations.surface_stations 2000", "at most 1024"]),
+    ("minimiser.gradient_reduction", 0.1, ["unknown key 'minimiser.gradient_reduction'", "0.1"]),
 ]
 
 
@@ -113,10 +143,85 @@ def test_stretches_of_different_members_may_be_of_the_same_days(values):
     parse(change(values, "datasets.test.member", 9))
 
 
-def test_stretches_of_one_member_may_touch(values):
-    """The end is exclusive: 2002-01-01 may end one stretch and begin the next."""
-    follow = {"use": "test", "member": 1, "begin": "2002-01-01", "end": "2002-03-02"}
-    parse(change(values, "datasets.test", follow))
+@pytest.mark.parametrize("begin", ["2002-01-01", "2011-01-01"])
+def test_a_member_serves_one_dataset_whatever_the_years(values, begin):
+    """A simulated member starts from its number alone: in another year it is the same run under another calendar."""
+    follow = {"use": "test", "member": 1, "begin": begin, "end": "2012-01-01"}
+    message = refusal(change(values, "datasets.test", follow))
+    for part in ("datasets.test", "datasets.training-1", "member 1 is the same run in any year", "another member"):
+        assert part in message
+
+
+def test_an_overlap_is_told_as_an_overlap(values):
+    """The clearer of the two reasons against a shared member."""
+    message = refusal(change(values, "datasets.test.member", 1))
+    assert "datasets.test (test, 2001-01-01 to 2001-03-02) overlaps datasets.training-1" in message
+
+
+def test_training_periods_count_together_and_must_last_a_month(values):
+    """16 + 14 days are enough for statistics, 15 + 14 are not."""
+    short = change(values, "datasets.training-1.end", "2001-01-17")
+    parse(change(short, "datasets.training-2.end", "2001-01-15"))
+    shorter = change(values, "datasets.training-1.end", "2001-01-16")
+    message = refusal(change(shorter, "datasets.training-2.end", "2001-01-15"))
+    assert "datasets training-1, training-2: 29 training days are too few" in message
+    assert "at least 30" in message
+
+
+@pytest.mark.parametrize("name", ["z510", "geopotential", "w500"])
+def test_an_error_for_what_is_not_observed_is_refused(values, name):
+    """A misspelt name would leave the channel at its variable's error."""
+    given = parse(values).observations.error_std
+    message = refusal(change(values, "observations.error_std", {**given, name: 3.0}))
+    assert f"observations.error_std.{name} 3 is for no variable" in message
+    assert "correct the name" in message
+
+
+def test_an_error_for_a_variable_that_the_state_leaves_out_is_no_fault(values):
+    """The default names every variable; a smaller state uses some."""
+    assert "v" in parse(change(values, "state", {"upper_air": ["z", "q", "t", "u"]})).observations.error_std
+
+
+def test_every_truncation_of_the_source_has_its_grid(values):
+    """The table of config, which may not import the source, is the source's."""
+    assert checks.LATITUDES.items() >= simulated.LATITUDES.items()
+    for truncation, rows in simulated.LATITUDES.items():
+        grown = change(values, "grid", {"latitudes": rows, "longitudes": 2 * rows})
+        parse(change(grown, "source.truncation", truncation))
+
+
+@pytest.mark.parametrize("windows", [[[8, 5]], [[24, 24], [12, 48], [48, 12]]], ids=str)
+def test_windows_may_leave_a_remainder(values, windows):
+    """They are padded: the paper's on its 32 × 64 tokens, and those larger than the grid."""
+    parse(change(values, "forecaster.network", {"windows": windows}))
+
+
+def test_forecasts_are_counted_from_the_last_slots_of_windows(values):
+    """40 days in windows of a day, 20 of spin-up: starts at 20.75 … 39.75 days. 60 days of states less 5 before begin
+    end with one at 54.75, so that a lead of 31 days leaves four starts, 20.75 … 23.75, and 34 days leave one."""
+    parse(change(values, "verification.lead_days", 31))
+    assert "3 forecasts fit" in refusal(change(values, "verification.lead_days", 32))
+    assert "1 forecasts fit" in refusal(change(values, "verification.lead_days", 34))
+    parse(change(values, "verification.forecast_every_days", 6))
+
+
+def test_faults_of_one_kind_are_told_at_once(values):
+    """Both counts of sites, each with its remedy."""
+    message = refusal(change(values, "observations", {"columns": 5000, "surface_stations": 6000}))
+    assert "observations.columns 5000" in message
+    assert "observations.surface_stations 6000" in message
+
+
+def test_members_part_by_a_large_perturbation_and_a_season_by_default():
+    """10 K and 90 days, so that members are independent when they begin."""
+    source = Config.model_fields["source"].default
+    assert (source.perturbation, source.spin_up_days) == (10.0, 90)
+
+
+def test_the_minimisers_keys_are_those_of_the_algorithm():
+    """A key is handed on by its name."""
+    settings = Config.model_fields["minimiser"].default.model_dump()
+    assert LBFGS(**settings).gradient_tolerance == settings["gradient_tolerance"]
 
 
 def test_every_fault_of_a_configuration_is_told_at_once(values):

@@ -10,7 +10,6 @@ from contracts import adjoint_gap, kalman_control, kalman_gap, taylor_order, tay
 from lara.assimilation import AssimilationError
 from lara.assimilation.control import DiagonalControl
 from lara.assimilation.cost import CostFunction, increment_form
-from lara.assimilation.errors import total_error_std
 from toys import LinearGaussian, LinearObservations, lorenz96, lorenz96_run, normal, observe
 
 STEPS = [10.0**-k for k in (1, 2, 3, 4)]
@@ -197,22 +196,3 @@ def test_a_variance_that_is_no_variance_is_refused_with_its_place(bad):
     variance[1, 2] = bad
     with pytest.raises(ValueError, match=r"\(1, 2\)"):
         DiagonalControl(variance)
-
-
-def test_the_total_error_adds_variances_by_channel_and_slot_and_keeps_missing_data_missing():
-    """3² + 4² + 0 = 5², 1² + 2² + 2² = 3², ∞ stays ∞."""
-    total = total_error_std(
-        torch.tensor([3.0, 1.0, math.inf]),
-        torch.tensor([0, 1, 0]),
-        torch.tensor([0, 1, 1]),
-        torch.tensor([4.0, 2.0]),
-        torch.tensor([[0.0, 0.0], [9.0, 2.0]]),
-    )
-    torch.testing.assert_close(total, torch.tensor([5.0, 3.0, math.inf]))
-
-
-def test_a_representation_error_that_is_not_a_number_is_refused():
-    """It would make every analysis silently ignore that channel."""
-    one = torch.zeros(1, dtype=torch.long)
-    with pytest.raises(ValueError, match="representation error at"):
-        total_error_std(torch.ones(1), one, one, torch.tensor([math.nan]), torch.zeros(1, 1))

@@ -101,6 +101,8 @@ def test_a_free_run_ignores_its_observations_and_reports_their_fit():
     assert torch.equal(analysis.analysis, analysis.background)
     misfit = (analysis.hofx_analysis - observations.value) / SIGMA
     assert analysis.health["Jo_end"] == pytest.approx(0.5 * float(misfit @ misfit), rel=1e-12)
+    assert analysis.used == len(observations.value)
+    assert math.isnan(analysis.health["2J/p"])  # nothing was minimised, so there is no J_min
     assert analysis.health["evaluations"] == 0
     assert analysis.health["reason"] == "no observations assimilated"
 

@@ -2,7 +2,11 @@
 
 import copy
 import json
+import re
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,7 +20,7 @@ from lara import store
 from lara.assimilation.control import DiagonalControl
 from lara.assimilation.cost import CostFunction
 from lara.autoencoder import Autoencoder
-from lara.experiment import cycling, learning
+from lara.experiment import cycling, drawing, learning, scoring
 from lara.experiment.run import Run, time
 from lara.observations import table as tables
 from lara.observations.operators import from_table
@@ -176,7 +180,7 @@ def test_training_again_gives_the_same_weights(run, tmp_path):
 def test_every_analysis_lowers_j(run, name):
     """J(χ_a) < J(0) in each window, the gradient too, and the stop reason is stored."""
     ledger = health(run, name)
-    assert len(ledger) == (16 if name == "l3dvar" else 4)
+    assert len(ledger) == (20 if name == "l3dvar" else 5)
     assert (ledger["J_end"] < ledger["J_start"]).all()
     assert (ledger["gradient_norm_end"] < ledger["gradient_norm_start"]).all()
     assert ledger["reason"].str.len().gt(0).all()
@@ -210,12 +214,14 @@ def test_cycling_twice_gives_the_same_archive(run, tmp_path, name):
     assert again.health(name).read_bytes() == run.layout.health(name).read_bytes()
 
 
-@pytest.mark.parametrize("change", [{"minimiser": {"evaluations": 2}}, {"days": 2}, {"slots": 2}], ids=str)
+@pytest.mark.parametrize("change", [{"minimiser": {"evaluations": 2}}, {"days": 6}, {"slots": 2}], ids=str)
 def test_a_changed_setting_cycles_anew_over_the_old_archive(run, tmp_path, change):
     """The archive of the old setting is replaced: the result is that of a folder that never had one."""
     values = copy.deepcopy(worlds.VALUES)
     values.update({key: value for key, value in change.items() if key in values})
-    values["experiments"]["l4dvar"].update({key: value for key, value in change.items() if key not in values})
+    changed = values["experiments"] if "days" in change else ["l4dvar"]  # all are of the same days
+    for experiment in changed:
+        values["experiments"][experiment].update({key: value for key, value in change.items() if key not in values})
     archives = []
     for name, left_out in (("over", ()), ("fresh", ("archive", "cycles"))):
         folder = tmp_path / name
@@ -277,18 +283,157 @@ def test_the_error_given_to_an_observation_has_all_its_parts(run):
     np.testing.assert_allclose(feedback["EffectiveError"], expected, rtol=1e-12)
 
 
-def test_the_summary_collects_every_experiment_and_network(run):
-    """Machine-readable, and its numbers are those of the scores."""
+@pytest.fixture(scope="module")
+def summary(run):
+    """The summary of the run, and with it the scores of the forecasts."""
     for words in ("score-forecasts", "summarise"):
         assert worlds.lara(run.layout.root, words) == 0
-    summary = json.loads(run.layout.summary.read_text())
+    return json.loads(run.layout.summary.read_text(), parse_constant=pytest.fail)
+
+
+def test_the_summary_collects_every_experiment_and_network(run, summary):
+    """Machine-readable, and its numbers are those of the scores."""
     assert set(summary["experiments"]) == set(EXPERIMENTS)
     assert set(summary["autoencoders"]) == {"main", "pca"}
     assert summary["autoencoders"]["main"]["compression"] == 8.0
-    assert summary["experiments"]["free"]["reduction_below_free"] == {"z500": 0.0, "t850": 0.0}
-    after = health(run, "l4dvar").iloc[1:]
-    assert summary["experiments"]["l4dvar"]["two_j_over_p_mean"] == pytest.approx(after["2J/p"].mean())
     assert summary["forecasts"]["rmse"]["perfect start"]["z500"]["0 d"] == 0.0
+    for name in EXPERIMENTS:
+        finished = pd.read_csv(run.layout.finished_scores(name)).set_index(["kind", "channel"])
+        assert len(finished) == 2 * len(run.channels)
+        for kind in ("analysis", "background"):
+            for score in ("rmse", "bias", "acc"):
+                expected = finished.loc[(kind, "z500"), score]
+                assert summary["experiments"][name][kind][score]["z500"] == pytest.approx(expected)
+        assert summary["experiments"][name]["n"] == finished["n"].iloc[0]
+
+
+def test_finished_scores_are_those_of_the_archive_after_the_spin_up(run):
+    """RMSE and bias of z850 by hand from the archive and the truth; float32 fields."""
+    finished = pd.read_csv(run.layout.finished_scores("l4dvar")).set_index(["kind", "channel"]).loc["analysis", :]
+    archive = store.open_archive(run.layout.archive("l4dvar")).isel(time=slice(4, None))
+    truth = run.store("test").at(archive["time"].values)[:, run.channels.position("z850")]
+    error = archive["geopotential"].sel(level=850).values.astype(float) - truth
+    area = run.grid.area_weights
+    assert finished.loc["z850", "rmse"] == pytest.approx(np.sqrt((area * error**2).mean()))
+    assert finished.loc["z850", "bias"] == pytest.approx((area * error).mean())
+    assert finished.loc["z850", "units"] == "m2 s-2"
+    assert finished.loc["z850", "n"] == len(error)
+
+
+def test_the_summary_tells_minimisations_of_windows_after_the_spin_up_alone(run, summary):
+    """The first window is spin-up; controls minimise nothing and claim nothing."""
+    after = health(run, "l4dvar").iloc[1:]
+    found = summary["experiments"]["l4dvar"]
+    assert found["two_j_over_p_mean"] == pytest.approx(after["2J/p"].mean())
+    assert found["evaluations_mean"] == pytest.approx(after["evaluations"].mean())
+    assert sum(found["stop_reasons"].values()) == found["windows"] == len(after)
+    for control in ("free", "autoencoder-only"):
+        assert not summary["experiments"][control].keys() & {"two_j_over_p_mean", "evaluations_mean", "stop_reasons"}
+        assert health(run, control)["2J/p"].isna().all()
+
+
+def test_gains_are_told_against_each_control_by_its_name(summary):
+    """1 - RMSE / RMSE of the control, from the scores beside them; a control is not compared with itself."""
+    found = summary["experiments"]
+    for key, control in (("reduction_below_free", "free"), ("reduction_below_autoencoder_only", "autoencoder-only")):
+        ratio = found["pca"]["analysis"]["rmse"]["t850"] / found[control]["analysis"]["rmse"]["t850"]
+        assert found["pca"][key][control]["t850"] == pytest.approx(1 - ratio)
+        assert found[control][key] == {}
+
+
+def test_differences_from_the_reference_come_with_paired_intervals(summary):
+    """The difference is that of the RMSE told beside it, and lies in its interval."""
+    rmse = {name: found["analysis"]["rmse"]["z500"] for name, found in summary["experiments"].items()}
+    assert set(summary["differences"]) == {f"l4dvar - {name}" for name in EXPERIMENTS if name != "l4dvar"}
+    found = summary["differences"]["l4dvar - free"]["z500"]
+    assert found["difference"] == pytest.approx(rmse["l4dvar"] - rmse["free"])
+    assert found["low"] <= found["difference"] <= found["high"]
+    assert found["n"] == summary["experiments"]["free"]["n"]
+
+
+def test_withheld_observations_have_bias_and_rms_before_and_after(run, summary):
+    """Of surface temperature, one level: the mean and rms of its withheld departures after the spin-up."""
+    feedback = tables.read_feedback(run.layout.feedback("l4dvar"))
+    begin = time(run.config.period("l4dvar")[0]) + np.timedelta64(1, "D")
+    rows = feedback[feedback["withheld"] & (feedback["variable"] == "t2m") & (feedback[tables.TIME] >= begin)]
+    found = summary["experiments"]["l4dvar"]["withheld"]["t2m"]
+    assert found["n"] == len(rows)
+    for key in ("ombg", "oman"):
+        assert found[f"{key}_bias"] == pytest.approx(rows[key].mean())
+        assert found[f"{key}_rms"] == pytest.approx(np.sqrt((rows[key] ** 2).mean()))
+
+
+def test_no_forecast_starts_from_an_analysis_that_has_seen_later_observations(run, summary):
+    """Every start is the last slot of a window after the spin-up of one day, and the file says so."""
+    inits = scoring.forecast_inits(run, "l4dvar")
+    begin = time(run.config.period("l4dvar")[0])
+    assert ((inits - begin) / np.timedelta64(1, "h") % 24 == 18).all()
+    assert inits[0] == begin + np.timedelta64(42, "h")
+    saved = xr.load_dataset(run.layout.scores("forecasts"))
+    assert "last slot" in saved.attrs["starts"]
+    assert saved.attrs["first_init"] == str(inits[0])[:16]
+    assert saved.attrs["n"] == len(inits) == summary["forecasts"]["n"]
+
+
+def test_forecasts_are_scored_from_the_analysis_at_their_start(run, summary):
+    """RMSE at lead 0 of the source `l4dvar`: analysis less truth at the starts, by hand; float32 fields."""
+    inits = scoring.forecast_inits(run, "l4dvar")
+    analysis = store.open_archive(run.layout.archive("l4dvar"))["geopotential"].sel(time=inits, level=500).values
+    error = analysis - run.store("test").at(inits)[:, run.channels.position("z500")]
+    expected = np.sqrt((run.grid.area_weights * error**2).mean())
+    assert summary["forecasts"]["rmse"]["l4dvar"]["z500"]["0 d"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_samples_are_counted_as_they_were_used(run):
+    """Periods shorter than what is asked for: all states, and all stretches of a forecast's length."""
+    states = {use: len(run.stores(use)[0].times) for use in ("test", "validation")}
+    errors, forecasts = (xr.load_dataset(run.layout.errors(name)) for name in ("main", "forecaster"))
+    assert (errors.attrs["samples"], errors.attrs["validation_samples"]) == (states["test"], states["validation"])
+    assert forecasts.attrs["samples"] == states["test"] - forecasts.sizes["lead_time"] + 1
+    assert forecasts.attrs["validation_samples"] == states["validation"] - forecasts.sizes["slot"] + 1
+
+
+@pytest.mark.parametrize("name", list(drawing.FIGURES))
+def test_the_arrays_of_a_figure_are_saved_beside_it(run, summary, name):
+    """One file of what is drawn, as fields or as a table."""
+    assert worlds.lara(run.layout.root, f"draw-figure --figure {name}") == 0
+    assert run.layout.figure(name).exists()
+    assert run.layout.figure_fields(name).exists() != run.layout.figure_table(name).exists()
+
+
+def test_the_map_shows_the_first_headline_channel(run, summary):
+    """Whatever the configuration puts there."""
+    assert drawing.mapped_fields(run, "l4dvar").attrs["channel"] == run.config.verification.headline[0]
+
+
+def test_costs_are_of_the_jobs_of_this_configuration(run, tmp_path):
+    """A benchmark file left by an experiment that is no more does not count."""
+    again = worlds.write_config(tmp_path, worlds.VALUES)
+    for job in ("cycle-experiment-l4dvar", "cycle-experiment-removed", "train-forecaster"):
+        again.layout.benchmark(job).parent.mkdir(exist_ok=True)
+        again.layout.benchmark(job).write_text("s\tcpu_time\tmax_rss\n2.0\t1.0\t100.0\n")
+    assert worlds.lara(tmp_path, "collect-benchmarks") == 0
+    assert set(pd.read_csv(again.layout.costs)["job"]) == {"cycle-experiment-l4dvar", "train-forecaster"}
+
+
+def test_the_jobs_counted_are_those_of_the_rules(run):
+    """Each rule's benchmark file, its wildcard filled from the configuration."""
+    config = run.config
+    filled = {"dataset": config.datasets, "autoencoder": config.autoencoders, "experiment": config.experiments}
+    filled["figure"] = drawing.FIGURES
+    rules = "".join(path.read_text() for path in (Path(__file__).parents[1] / "workflow" / "rules").glob("*.smk"))
+    expected = set()
+    for pattern in re.findall(r'RUN\.benchmark\("([^"]+)"\)', rules):
+        kind = re.search(r"{(\w+)}", pattern)
+        expected |= {pattern.replace(kind[0], name) for name in filled[kind[1]]} if kind else {pattern}
+    assert set(drawing.jobs(run)) == expected
+
+
+def test_summary_and_figures_of_saved_scores_need_no_torch():
+    """A job that only reads scores starts in seconds; modules loaded in a process of its own."""
+    code = "import sys; from lara.experiment import drawing, summary; print({'torch', 'zarr'} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "set()"
 
 
 def test_a_random_stream_depends_on_its_name_alone(run):

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from torch.nn import functional
 
 from lara.networks.attention import Block, Position, WindowAttention, blocks
-from lara.networks.patches import patchify, unpatchify
+from lara.networks.patches import overlap_add, patchify, unpatchify, windows
 from lara.networks.shape import Shape
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -19,16 +20,26 @@ LAYOUTS = [  # rows, window, shifted: windows that fit, that leave a remainder, 
     (3, (5, 4), False),
     (3, (5, 4), True),
     (8, (2, 12), True),
+    (8, (4, 5), False),  # longitudes that the window does not divide
+    (7, (3, 5), True),
+    (3, (5, 7), True),
+    (8, (4, 24), True),
 ]
+ON_THE_CIRCLE = [layout for layout in LAYOUTS if COLUMNS % layout[1][1] == 0 or layout[1][1] > COLUMNS]
 
 
-def window_of(rows, window, shifted):
+def window_of(rows, window, shifted, columns=COLUMNS):
     """Number (row, column) of the window that holds each token, from the definition; circles wrap, poles do not."""
-    south, west = (window[0] // 2, window[1] // 2) if shifted else (0, 0)
-    south = 0 if window[0] >= rows else south
+    south = window[0] // 2 if shifted and window[0] < rows else 0
+    west = window[1] // 2 if shifted and window[1] < columns else 0
     row = (torch.arange(rows) + south) // window[0]
-    column = ((torch.arange(COLUMNS) - west) % COLUMNS) // window[1]
-    return torch.stack([row[:, None].expand(-1, COLUMNS), column.expand(rows, -1)], -1).flatten(0, 1)
+    column = ((torch.arange(columns) - west) % columns) // window[1]
+    return torch.stack([row[:, None].expand(-1, columns), column.expand(rows, -1)], -1).flatten(0, 1)
+
+
+def together_in(number):
+    """Pairs of tokens (t, t) in the same window."""
+    return (number[:, None] == number[None]).all(-1)
 
 
 def reference(attention, x, together):
@@ -45,19 +56,57 @@ def test_a_token_attends_to_its_window_and_to_no_padding(rows, window, shifted):
     """Equal to attention written out over the tokens of the same window, to float64 rounding of ~50 terms."""
     attention = WindowAttention(WIDTH, HEADS, window, shifted)
     x = torch.randn(2, rows, COLUMNS, WIDTH)
-    number = window_of(rows, window, shifted)
-    together = (number[:, None] == number[None]).all(-1)
+    together = together_in(window_of(rows, window, shifted))
+    torch.testing.assert_close(attention(x), reference(attention, x, together), rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("shifted", [False, True])
+@pytest.mark.parametrize("window", [(24, 24), (12, 48), (48, 12)], ids=str)
+def test_the_windows_of_the_paper_hold_on_its_grid(window, shifted):
+    """32 × 64 tokens, which none of Fan et al.'s windows divides: the definition, rounding of sums of up to 576."""
+    attention = WindowAttention(WIDTH, HEADS, window, shifted)
+    x = torch.randn(1, 32, 64, WIDTH)
+    together = together_in(window_of(32, window, shifted, columns=64))
     torch.testing.assert_close(attention(x), reference(attention, x, together), rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize(("rows", "window", "shifted"), LAYOUTS)
-def test_a_block_is_periodic_in_longitude(rows, window, shifted):
-    """Rolling the input by whole windows rolls the output: the circle has no edge. Rounding only."""
+def test_the_values_of_padding_reach_no_token(rows, window, shifted, monkeypatch):
+    """Padded with a thousand instead of zero: bitwise the same output."""
     block = Block(WIDTH, HEADS, 2.0, window, shifted)
     x = torch.randn(2, rows, COLUMNS, WIDTH)
-    for count in range(1, COLUMNS // window[1] + 1):
-        rolled = block(x.roll(count * window[1], dims=2))
-        torch.testing.assert_close(rolled, block(x).roll(count * window[1], dims=2), rtol=0, atol=1e-13)
+    expected, pad = block(x), functional.pad
+
+    def pad_with_a_thousand(tensor, widths):
+        return pad(tensor, widths, value=1000.0 if tensor.is_floating_point() else 0)
+
+    monkeypatch.setattr(functional, "pad", pad_with_a_thousand)
+    assert torch.equal(block(x), expected)
+
+
+def test_windows_that_fill_the_grid_need_no_mask(monkeypatch):
+    """Where nothing is padded attention takes its fast path."""
+    masks, attend = [], functional.scaled_dot_product_attention
+
+    def watched(q, k, v, attn_mask):
+        masks.append(attn_mask)
+        return attend(q, k, v, attn_mask=attn_mask)
+
+    monkeypatch.setattr(functional, "scaled_dot_product_attention", watched)
+    for window in ((4, 4), (8, 12), (4, 5)):
+        Block(WIDTH, HEADS, 2.0, window, False)(torch.randn(1, 8, COLUMNS, WIDTH))
+    assert [mask is None for mask in masks] == [True, True, False]
+
+
+@pytest.mark.parametrize(("rows", "window", "shifted"), ON_THE_CIRCLE)
+def test_a_block_is_periodic_in_longitude(rows, window, shifted):
+    """Rolling the input by whole windows rolls the output, by anything where the window is the whole circle: the circle
+    has no edge. Rounding only."""
+    block = Block(WIDTH, HEADS, 2.0, window, shifted)
+    x = torch.randn(2, rows, COLUMNS, WIDTH)
+    for step in range(0, COLUMNS, window[1] if window[1] < COLUMNS else 5):
+        rolled = block(x.roll(step, dims=2))
+        torch.testing.assert_close(rolled, block(x).roll(step, dims=2), rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("shifted", [False, True])
@@ -130,10 +179,44 @@ def test_a_token_holds_its_patch_channel_by_channel():
     assert torch.equal(patchify(field, 4)[:, 1, 2], field[:, :, 4:8, 8:12].reshape(2, -1))
 
 
+@pytest.mark.parametrize("halo", [0, 1, 2, 5])
+def test_overlap_add_is_the_adjoint_of_windows(halo):
+    """⟨W x, t⟩ = ⟨x, Wᵀ t⟩ to float64 rounding: every point a window holds is written back where it was read."""
+    field = torch.randn(2, 3, 8, 12)
+    seen = windows(field, 4, halo)
+    tokens = torch.randn_like(seen)
+    assert seen.shape[-1] == shape(patch=4, halo=halo).window
+    assert float((seen * tokens).sum()) == pytest.approx(float((field * overlap_add(tokens, 4, halo)).sum()), rel=1e-11)
+
+
+def test_windows_without_a_halo_are_the_patches():
+    """The same values in the same order, and the same inverse: exact."""
+    field = torch.randn(2, 3, 8, 12)
+    assert torch.equal(windows(field, 4, 0), patchify(field, 4))
+    assert torch.equal(overlap_add(windows(field, 4, 0), 4, 0), field)
+
+
+def test_a_window_wraps_in_longitude_and_is_empty_beyond_the_poles():
+    """Around the first patch of the first row: the last columns to its west, zeros to its north."""
+    field = torch.randn(1, 3, 8, 12)
+    window = windows(field, 4, 2)[0, 0, 0].reshape(3, 8, 8)
+    assert torch.equal(window[:, 2:, :2], field[0, :, :6, -2:])
+    assert torch.equal(window[:, 2:, 2:], field[0, :, :6, :6])
+    assert not window[:, :2].any()
+
+
+def test_windows_are_periodic_in_longitude():
+    """A field rolled by a patch gives tokens rolled by one, and back: exact."""
+    field = torch.randn(1, 3, 8, 12)
+    rolled = windows(field.roll(4, dims=3), 4, 2)
+    assert torch.equal(rolled, windows(field, 4, 2).roll(1, dims=2))
+    assert torch.equal(overlap_add(rolled, 4, 2), overlap_add(windows(field, 4, 2), 4, 2).roll(4, dims=3))
+
+
 def shape(**changes):
     """A small shape with some fields changed."""
-    fields = {"channels": 3, "latitude": (60.0, 20.0, -20.0, -60.0), "longitudes": 8, "patch": 2, "width": WIDTH}
-    return Shape(**{**fields, "heads": HEADS, "mlp_ratio": 2.0, "windows": ((2, 4),), **changes})
+    fields = {"channels": 3, "latitude": (60.0, 20.0, -20.0, -60.0), "longitudes": 8, "patch": 2, "halo": 1}
+    return Shape(**{**fields, "width": WIDTH, "heads": HEADS, "mlp_ratio": 2.0, "windows": ((2, 4),), **changes})
 
 
 def test_tokens_lie_at_the_mean_latitude_of_their_rows():

@@ -284,7 +284,7 @@ def test_the_loader_reads_ten_times_faster_than_a_step_of_the_default_autoencode
     loading = min(_seconds_per_batch(samples, replace(plan, seed=seed)) for seed in range(4))
     batch = next(batches(samples, plan, 0))
 
-    shape = Shape(34, tuple(grid.latitude.tolist()), 64, 4, 192, 6, 4.0, ((8, 16),))
+    shape = Shape(34, tuple(grid.latitude.tolist()), 64, 4, 2, 192, 6, 4.0, ((8, 16),))
     model = Autoencoder(shape, 90, (3, 3))
     fabric = Fabric(accelerator="cpu", devices=1, precision="bf16-mixed")
     model, optimiser = fabric.setup(model, torch.optim.AdamW(model.parameters()))

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lara.networks.attention import Position, blocks
-from lara.networks.patches import patchify, unpatchify
+from lara.networks.patches import overlap_add, patchify, unpatchify, windows
 from lara.networks.shape import Shape
 
 
@@ -74,8 +74,8 @@ class Autoencoder(nn.Module):
             raise ValueError(f"latent_channels {latent_channels} exceed the {size} values of a patch: choose fewer")
         self.shape, self.latent_channels = shape, latent_channels
         self.linear = Linear(size, latent_channels)
-        self.encoder = Residual(shape, depth[0], size, latent_channels) if depth[0] else None
-        self.decoder = Residual(shape, depth[1], latent_channels, size) if depth[1] else None
+        self.encoder = Residual(shape, depth[0], shape.window, latent_channels) if depth[0] else None
+        self.decoder = Residual(shape, depth[1], latent_channels, shape.window) if depth[1] else None
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
@@ -92,16 +92,16 @@ class Autoencoder(nn.Module):
         tokens = patchify(state, self.shape.patch)
         latent = self.linear.encode(tokens)
         if self.encoder is not None:
-            latent = latent + self.encoder(tokens)
+            latent = latent + self.encoder(windows(state, self.shape.patch, self.shape.halo))
         return latent.permute(0, 3, 1, 2)
 
     def decode(self, latent: Float[Tensor, "b l h w"]) -> Float[Tensor, "b c y x"]:
         """States x = D(z)."""
         tokens = latent.permute(0, 2, 3, 1)
-        patches = self.linear.decode(tokens)
+        state = unpatchify(self.linear.decode(tokens), self.shape.patch)
         if self.decoder is not None:
-            patches = patches + self.decoder(tokens)
-        return unpatchify(patches, self.shape.patch)
+            state = state + overlap_add(self.decoder(tokens), self.shape.patch, self.shape.halo)
+        return state
 
     def forward(self, state: Float[Tensor, "b c y x"]) -> Float[Tensor, "b c y x"]:
         """Reconstruction D(E(x))."""

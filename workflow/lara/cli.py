@@ -88,17 +88,17 @@ def train_forecaster(run: Run, _: str) -> None:
 @command("autoencoder")
 def measure_autoencoder(run: Run, name: str) -> None:
     """Reconstruction error of an autoencoder on held-out states."""
-    from lara.experiment import learning
+    from lara.experiment import measuring
 
-    _write(learning.measure_autoencoder(run, name), run.layout.errors(name))
+    _write(measuring.measure_autoencoder(run, name), run.layout.errors(name))
 
 
 @command()
 def measure_forecaster(run: Run, _: str) -> None:
     """Forecast error by lead time on held-out states."""
-    from lara.experiment import learning
+    from lara.experiment import measuring
 
-    _write(learning.measure_forecaster(run), run.layout.errors("forecaster"))
+    _write(measuring.measure_forecaster(run), run.layout.errors("forecaster"))
 
 
 @command("autoencoder")
@@ -147,7 +147,9 @@ def score_experiment(run: Run, name: str) -> None:
     """Score analyses and backgrounds against truth and observations."""
     from lara.experiment import scoring
 
-    _write(scoring.score_experiment(run, name), run.layout.scores(name))
+    sums = scoring.score_experiment(run, name)
+    _write(sums, run.layout.scores(name))
+    scoring.finish_scores(run, sums).to_csv(run.layout.finished_scores(name), index=False)
     scoring.score_innovations(run, name).to_csv(run.layout.innovations(name), index=False)
 
 
@@ -170,9 +172,9 @@ def draw_figure(run: Run, name: str) -> None:
 @command()
 def summarise(run: Run, _: str) -> None:
     """Collect every headline figure in summary.json."""
-    from lara.experiment import scoring
+    from lara.experiment import summary
 
-    scoring.write_summary(run)
+    summary.write_summary(run)
 
 
 @command()

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lara.networks.attention import Position, blocks
-from lara.networks.patches import patchify, unpatchify
+from lara.networks.patches import overlap_add, windows
 from lara.networks.shape import Shape
 
 
@@ -24,21 +24,20 @@ class Forecaster(nn.Module):
 
     def __init__(self, shape: Shape, depth: int, tendency_scale: Float[Tensor, " c"]) -> None:
         super().__init__()
-        size = shape.channels * shape.patch**2
         self.shape = shape
-        self.enter = nn.Linear(size, shape.width)
+        self.enter = nn.Linear(shape.window, shape.width)
         self.position = Position(shape.token_latitude(), shape.tokens[1], shape.width)
         self.blocks = blocks(depth, shape.width, shape.heads, shape.mlp_ratio, shape.windows)
         self.norm = nn.LayerNorm(shape.width)
-        self.leave = nn.Linear(shape.width, size)
+        self.leave = nn.Linear(shape.width, shape.window)
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)
         self.register_buffer("tendency_scale", tendency_scale.float()[:, None, None])
 
     def forward(self, state: Float[Tensor, "b c y x"]) -> Float[Tensor, "b c y x"]:
         """State one step later."""
-        tokens = self.position(self.enter(patchify(state, self.shape.patch)))
-        tendency = unpatchify(self.leave(self.norm(self.blocks(tokens))), self.shape.patch)
+        tokens = self.position(self.enter(windows(state, self.shape.patch, self.shape.halo)))
+        tendency = overlap_add(self.leave(self.norm(self.blocks(tokens))), self.shape.patch, self.shape.halo)
         return state + self.tendency_scale * tendency
 
     def rollout(self, state: Float[Tensor, "b c y x"], steps: int) -> Float[Tensor, "b k c y x"]:

@@ -88,6 +88,10 @@ class Layout:
         """Scores as saved arrays."""
         return self.root / "scores" / f"{name}.nc"
 
+    def finished_scores(self, experiment: str) -> Path:
+        """RMSE, bias, MAE and ACC by channel, finished from the scores."""
+        return self.root / "scores" / f"{experiment}.csv"
+
     def innovations(self, experiment: str) -> Path:
         """Departure statistics."""
         return self.root / "scores" / f"{experiment}-innovations.csv"
@@ -95,6 +99,14 @@ class Layout:
     def figure(self, name: str) -> Path:
         """A drawn figure."""
         return self.root / "figures" / f"{name}.png"
+
+    def figure_fields(self, name: str) -> Path:
+        """Fields and scores that a figure shows."""
+        return self.root / "figures" / f"{name}.nc"
+
+    def figure_table(self, name: str) -> Path:
+        """Table that a figure shows."""
+        return self.root / "figures" / f"{name}.csv"
 
     def log(self, name: str) -> Path:
         """Log of a job."""

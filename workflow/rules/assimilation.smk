@@ -27,7 +27,14 @@ rule cycle_experiment:
         runtime=720,
     params:
         settings=experiment_settings,
-        code=code("assimilation/", "experiment/cycling", "observations/operators"),
+        code=code(
+            "assimilation/",
+            "experiment/cycling",
+            "experiment/covariance",
+            "observations/",
+            "networks/",
+            "store/archive",
+        ),
         run=RUN.root,
     shell:
         "lara cycle-experiment --run {params.run} --experiment {wildcards.experiment}"

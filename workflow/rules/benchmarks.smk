@@ -2,9 +2,13 @@
 
 
 rule collect_benchmarks:
-    """Wall time, processor time and peak memory of every job, in one table and one figure."""
+    """Wall time, processor time and peak memory of every job of this configuration, in one table and one figure."""
     input:
         RUN.summary,
+        rules.figures.input,
+        rules.verification.input,
+        rules.covariance.input,
+        rules.data.input,
     output:
         table=RUN.costs,
         figure=report(RUN.figure("costs"), category="benchmarks"),
@@ -17,6 +21,8 @@ rule collect_benchmarks:
         mem_mb=2000,
         runtime=20,
     params:
+        names=[list(CONFIG.datasets), list(CONFIG.autoencoders), EXPERIMENTS],
+        code=code("experiment/drawing", "verification/figures/costs", "verification/figures/style"),
         run=RUN.root,
     shell:
         "lara collect-benchmarks --run {params.run} --threads {threads} 2>&1 | tee {log}"

@@ -20,6 +20,7 @@ RUN = Layout(Path("results") / CONFIG.name)
 PACKAGE = Path(workflow.basedir) / "workflow" / "lara"
 TRANSFORMERS = [name for name, a in CONFIG.autoencoders.items() if a.kind == "transformer"]
 EXPERIMENTS = list(CONFIG.experiments)
+REFERENCE = CONFIG.verification.reference
 TRAINING_THREADS = max(1, (workflow.cores or 16) // 2)  # the two networks train side by side
 
 
@@ -32,6 +33,9 @@ wildcard_constraints:
 def code(*modules):
     """Digest of the modules a cheap stage runs, so that an edit re-runs it; touching a file does not."""
     files = [path for module in modules for path in sorted(PACKAGE.glob(f"{module}*"))]
+    lost = [module for module in modules if not any(PACKAGE.glob(f"{module}*"))]
+    if lost:
+        raise WorkflowError(f"a rule names modules {lost} that are not in {PACKAGE}: correct its code(...)")
     sources = [source for path in files for source in (sorted(path.rglob("*.py")) if path.is_dir() else [path])]
     return digest([digest(source) for source in sources])
 
@@ -52,10 +56,24 @@ def dataset_settings(wildcards):
 
 def experiment_settings(wildcards):
     """What a cycled experiment depends on beyond its inputs."""
-    return settings("step_hours", "minimiser", "background_error.scale", f"experiments.{wildcards.experiment}")
+    own = ["step_hours", f"experiments.{wildcards.experiment}"]
+    variational = CONFIG.experiments[wildcards.experiment].method.endswith("dvar")
+    return settings(*own, *(["minimiser", "background_error.scale"] if variational else []))
 
 
 def latent_space(wildcards):
     """What an experiment needs of its autoencoder; nothing where it has none."""
     name = CONFIG.experiments[wildcards.experiment].autoencoder
     return [] if name is None else [RUN.weights(name), RUN.errors(name), RUN.background_error(name)]
+
+
+def truth_of(name):
+    """Receipt of the dataset that an experiment is scored against."""
+    return RUN.dataset_receipt(CONFIG.experiments[name].dataset)
+
+
+def of_the_default_run(wildcards):
+    """The README's figure; any other configuration's is refused."""
+    if CONFIG.name != "default":
+        raise ValueError(f"the README shows the default run, not '{CONFIG.name}': run without --configfile")
+    return RUN.figure("rmse_over_time")

@@ -23,7 +23,7 @@ rule estimate_background_error:
         runtime=120,
     params:
         settings=settings("background_error.samples", "background_error.lead_hours"),
-        code=code("covariance/", "experiment/covariance"),
+        code=code("covariance/", "experiment/covariance", "networks/"),
         run=RUN.root,
     shell:
         "lara estimate-background-error --run {params.run} --autoencoder {wildcards.autoencoder}"

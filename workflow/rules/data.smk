@@ -39,6 +39,7 @@ rule compute_statistics:
         mem_mb=4000,
         runtime=60,
     params:
+        code=code("normalise"),
         run=RUN.root,
     shell:
         "lara compute-statistics --run {params.run} --threads {threads} 2>&1 | tee {log}"

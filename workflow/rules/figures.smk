@@ -1,32 +1,35 @@
 """Figures, each with its arrays saved beside it."""
 
-SCORES = [RUN.scores(name) for name in EXPERIMENTS]
-REFERENCE = CONFIG.verification.reference
-FIGURE_INPUTS = {
-    "learning_curves": [path for name in [*TRANSFORMERS, "forecaster"] for path in RUN.curves(name)],
-    "analysis_maps": [RUN.archive_receipt(REFERENCE), RUN.sites],
-    "rmse_over_time": [*SCORES, *rules.models.input],
-    "rmse_by_level": [*SCORES, *rules.models.input],
-    "innovations": [RUN.innovations(REFERENCE)],
+SHOWN_AUTOENCODER = CONFIG.experiments[REFERENCE].autoencoder
+COMPARED = [RUN.scores(name) for name in EXPERIMENTS] + [RUN.errors(SHOWN_AUTOENCODER)]
+FIELD_FIGURES = {
+    "analysis_maps": [RUN.archive_receipt(REFERENCE), truth_of(REFERENCE), RUN.sites],
+    "rmse_over_time": COMPARED,
+    "rmse_by_level": COMPARED,
     "forecast_rmse": [RUN.scores("forecasts")],
-    "autoencoder_error": rules.models.input,
+    "autoencoder_error": [RUN.errors(SHOWN_AUTOENCODER)],
     "forecaster_skill": [RUN.errors("forecaster")],
+}
+TABLE_FIGURES = {
+    "learning_curves": [path for name in [*TRANSFORMERS, "forecaster"] for path in RUN.curves(name)],
+    "innovations": [RUN.innovations(REFERENCE)],
     "convergence": [RUN.health(REFERENCE)],
 }
 
 
 rule draw_figure:
-    """Gather and save a figure's arrays, then draw it."""
+    """Gather and save a figure's fields, then draw it."""
     input:
-        lambda wildcards: FIGURE_INPUTS[wildcards.figure],
+        lambda wildcards: {**FIELD_FIGURES, **TABLE_FIGURES}[wildcards.figure],
     output:
+        RUN.figure_fields("{figure}"),
         report(RUN.figure("{figure}"), category="figures"),
     log:
         RUN.log("draw-figure-{figure}"),
     benchmark:
         RUN.benchmark("draw-figure-{figure}")
     wildcard_constraints:
-        figure="|".join(FIGURE_INPUTS),
+        figure="|".join(FIELD_FIGURES),
     conda:
         "../../envs/cpu.yaml"
     threads: 1
@@ -34,10 +37,15 @@ rule draw_figure:
         mem_mb=2000,
         runtime=20,
     params:
-        settings=settings("verification"),
+        settings=settings("seed", "verification"),
         code=lambda wildcards: code(
             "experiment/drawing",
+            "experiment/comparing",
+            "experiment/scoring",
+            "verification/scores",
+            "verification/significance",
             f"verification/figures/{wildcards.figure}",
+            "verification/figures/maps",
             "verification/figures/style",
         ),
         run=RUN.root,
@@ -45,7 +53,33 @@ rule draw_figure:
         "lara draw-figure --run {params.run} --figure {wildcards.figure} --threads {threads} 2>&1 | tee {log}"
 
 
+use rule draw_figure as draw_figure_of_table with:
+    output:
+        RUN.figure_table("{figure}"),
+        report(RUN.figure("{figure}"), category="figures"),
+    wildcard_constraints:
+        figure="|".join(TABLE_FIGURES),
+
+
 rule figures:
     """Every figure of the run."""
     input:
-        [RUN.figure(name) for name in FIGURE_INPUTS],
+        [RUN.figure(name) for name in [*FIELD_FIGURES, *TABLE_FIGURES]],
+
+
+rule readme_figure:
+    """The figure of the README, drawn again from the default run: run it by name after a change that moves it."""
+    input:
+        of_the_default_run,
+    output:
+        "workflow/report/overview.png",
+    log:
+        RUN.log("readme-figure"),
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    shell:
+        "cp {input} {output} 2> {log}"

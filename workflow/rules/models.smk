@@ -76,7 +76,7 @@ rule measure_autoencoder:
         runtime=60,
     params:
         run=RUN.root,
-        code=code("experiment/learning", "autoencoder"),
+        code=code("experiment/measuring", "experiment/learning", "autoencoder", "networks/", "normalise"),
     shell:
         "lara measure-autoencoder --run {params.run} --autoencoder {wildcards.autoencoder}"
         " --threads {threads} 2>&1 | tee {log}"
@@ -101,8 +101,9 @@ rule measure_forecaster:
         mem_mb=4000,
         runtime=60,
     params:
+        slots=max(experiment.slots for experiment in CONFIG.experiments.values()),
         run=RUN.root,
-        code=code("experiment/learning", "forecaster"),
+        code=code("experiment/measuring", "forecaster", "networks/", "normalise"),
     shell:
         "lara measure-forecaster --run {params.run} --threads {threads} 2>&1 | tee {log}"
 

@@ -21,6 +21,7 @@ rule draw_sites:
             "observations.columns",
             "observations.surface_stations",
             "observations.withheld_fraction",
+            "grid",
         ),
         code=code("observations/network"),
         run=RUN.root,
@@ -47,7 +48,7 @@ rule simulate_observations:
         runtime=60,
     params:
         settings=settings("seed", "observations.error_std"),
-        code=code("observations/"),
+        code=code("observations/", "experiment/cycling"),
         run=RUN.root,
     shell:
         "lara simulate-observations --run {params.run} --dataset {wildcards.dataset}"

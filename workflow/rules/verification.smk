@@ -1,14 +1,18 @@
 """Scores against truth and observations, and the summary of the run."""
 
+FORECAST_STARTS = [name for name in EXPERIMENTS if name == REFERENCE or CONFIG.experiments[name].method == "free"]
+
 
 rule score_experiment:
-    """Sums for bias, RMSE, MAE and ACC by time and channel; departure statistics of used and withheld data."""
+    """Sums for bias, RMSE, MAE and ACC by time and channel, and these after the spin-up; departures by use."""
     input:
         statistics=RUN.statistics,
+        truth=lambda wildcards: truth_of(wildcards.experiment),
         archive=RUN.archive_receipt("{experiment}"),
         feedback=RUN.feedback("{experiment}"),
     output:
         scores=RUN.scores("{experiment}"),
+        finished=RUN.finished_scores("{experiment}"),
         innovations=RUN.innovations("{experiment}"),
     log:
         RUN.log("score-experiment-{experiment}"),
@@ -22,7 +26,12 @@ rule score_experiment:
         runtime=60,
     params:
         settings=settings("verification.spin_up_days"),
-        code=code("verification/scores", "verification/innovations", "experiment/scoring"),
+        code=code(
+            "verification/scores",
+            "verification/innovations",
+            "experiment/scoring",
+            "experiment/comparing",
+        ),
         run=RUN.root,
     shell:
         "lara score-experiment --run {params.run} --experiment {wildcards.experiment}"
@@ -34,7 +43,8 @@ rule score_forecasts:
     input:
         statistics=RUN.statistics,
         forecaster=RUN.weights("forecaster"),
-        archives=[RUN.archive_receipt(name) for name in EXPERIMENTS],
+        truth=truth_of(REFERENCE),
+        archives=[RUN.archive_receipt(name) for name in FORECAST_STARTS],
     output:
         RUN.scores("forecasts"),
     log:
@@ -49,8 +59,14 @@ rule score_forecasts:
         mem_mb=4000,
         runtime=120,
     params:
-        settings=settings("verification", "seed"),
-        code=code("verification/", "experiment/scoring"),
+        settings=settings(
+            "seed",
+            "verification.reference",
+            "verification.lead_days",
+            "verification.forecast_every_days",
+            "verification.spin_up_days",
+        ),
+        code=code("verification/significance", "experiment/scoring", "experiment/comparing"),
         run=RUN.root,
     shell:
         "lara score-forecasts --run {params.run} --threads {threads} 2>&1 | tee {log}"
@@ -76,8 +92,13 @@ rule summarise:
         mem_mb=2000,
         runtime=20,
     params:
-        settings=settings("verification"),
-        code=code("experiment/scoring"),
+        settings=settings("seed", "verification"),
+        code=code(
+            "verification/scores",
+            "verification/significance",
+            "experiment/comparing",
+            "experiment/summary",
+        ),
         run=RUN.root,
     shell:
         "lara summarise --run {params.run} --threads {threads} 2>&1 | tee {log}"
@@ -87,3 +108,4 @@ rule verification:
     """Every score and the summary."""
     input:
         RUN.summary,
+        [RUN.finished_scores(name) for name in EXPERIMENTS],

@@ -32,7 +32,7 @@ class Observations(Protocol):
 
     @property
     def error_std(self) -> Float[Tensor, " p"]:
-        """σ, total error std (see `errors.total_error_std`), ∞ where the datum is missing."""
+        """σ, total error std (square root of R), ∞ where the datum is missing."""
 
     @property
     def slot(self) -> Int[Tensor, " p"]:

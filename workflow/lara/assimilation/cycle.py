@@ -86,7 +86,7 @@ class Analysis:
 
     @property
     def health(self) -> dict[str, object]:
-        """One row of the health ledger; 2J/p at the analysis is near 1 when B and R are right."""
+        """One row of the health ledger; 2J/p is near 1 at a minimum when B and R are right, NaN without a minimum."""
         least = self.minimum
         return {
             "begin": self.window.begin,
@@ -102,7 +102,7 @@ class Analysis:
             "iterations": least.iterations if least else 0,
             "reason": str(least.reason) if least else "no observations assimilated",
             "p": self.used,
-            "2J/p": 2 * self.end.total / self.used if self.used else math.nan,
+            "2J/p": 2 * self.end.total / self.used if least and self.used else math.nan,
         }
 
 

@@ -39,7 +39,7 @@ def estimate(pairs: Iterable[Pairs], encode: Callable[[Tensor], Tensor]) -> Late
     """Variance and correlations of the latent differences; `encode` maps (b, c, y, x) in physical units."""
     differences, valid = [], []
     for pair in pairs:
-        differences.append((encode(pair.long) - encode(pair.short)).double())
+        differences.append((encode(pair.long) - encode(pair.short)).double().cpu())
         valid.append(pair.valid)
     count = sum(map(len, valid))
     if count < 2:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from lara.assimilation.control import DiagonalControl
 from lara.covariance import latent, nmc
@@ -39,5 +38,5 @@ def control(run: Run, autoencoder: str) -> DiagonalControl:
     if not path.exists():
         raise FileNotFoundError(f"background error {path} does not exist: run `snakemake covariance`")
     with np.load(path) as file:
-        variance = torch.from_numpy(file["variance"]).float()
+        variance = run.tensor(file["variance"]).float()
     return DiagonalControl(variance * run.config.background_error.scale)

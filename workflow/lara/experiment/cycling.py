@@ -52,7 +52,9 @@ def cycle_experiment(run: Run, name: str, report: Callable[[int, int, Analysis],
         background = first_background(run, name)
     archive, feedback, health = empty_archive(run, name, times), [], []
     for number, analysis in enumerate(cycle(period, background, read, method(run, name), model(run, name).step)):
-        store.write_archive(archive, number * chosen.slots, analysis.analysis.numpy(), analysis.background.numpy())
+        store.write_archive(
+            archive, number * chosen.slots, analysis.analysis.cpu().numpy(), analysis.background.cpu().numpy()
+        )
         feedback.append(read.feedback(analysis))
         health.append(analysis.health)
         report(number + 1, len(period), analysis)
@@ -87,13 +89,7 @@ def method(run: Run, name: str) -> Method:
 
 def minimiser(run: Run) -> LBFGS:
     """The minimiser as configured."""
-    settings = run.config.minimiser
-    return LBFGS(
-        history=settings.history,
-        evaluations=settings.evaluations,
-        gradient_tolerance=settings.gradient_reduction,
-        decrease_tolerance=settings.relative_decrease,
-    )
+    return LBFGS(**run.config.minimiser.model_dump())
 
 
 def model(run: Run, name: str) -> Model:
@@ -113,7 +109,7 @@ def first_background(run: Run, name: str) -> Tensor:
     """Forecast from the truth, valid at the experiment's begin, (c, y, x)."""
     chosen = run.config.experiments[name]
     truth = run.store(chosen.dataset)
-    state = torch.from_numpy(truth.at(truth.times[:1]))
+    state = run.tensor(truth.at(truth.times[:1]))
     for _ in range(chosen.background_hours // run.config.step_hours):
         state = run.forecast_step(state)
     return state[0]
@@ -128,17 +124,18 @@ class ObservationReader:
 
     def __call__(self, window: Window) -> Observations:
         """Observations of [begin, end) with R = σ_o² + representation² + model²."""
-        return from_table(self._rows(window), self.run.grid, self.run.channels, window.slots).inflate(self.extra_std)
+        observations = from_table(self._rows(window), self.run.grid, self.run.channels, window.slots, self.run.step)
+        return observations.inflate(self.extra_std).to(self.run.device)
 
     def feedback(self, analysis: Analysis) -> pd.DataFrame:
         """Each datum of a window with its departures; where nothing was minimised, no datum was used."""
-        error = self(analysis.window).error_std.numpy()
+        error = self(analysis.window).error_std.cpu().numpy()
         if analysis.minimum is None:
             error = np.full_like(error, np.inf)
         return tables.feedback(
             self._rows(analysis.window),
-            analysis.hofx_background.numpy(),
-            analysis.hofx_analysis.numpy(),
+            analysis.hofx_background.cpu().numpy(),
+            analysis.hofx_analysis.cpu().numpy(),
             error,
             analysis.window.begin,
         )

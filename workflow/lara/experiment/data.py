@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,7 @@ def generate_dataset(run: Run, dataset: str, report: Callable[[int, int], None])
     chosen, path = run.config.datasets[dataset], run.layout.dataset(dataset)
     begin, end = time(chosen.begin), time(chosen.end)
     times = time_range(chosen.begin, chosen.end, run.step)
-    store.create(path, run.grid, run.channels, times, {"source": run.config.source.model_dump_json()})
+    lay_out(run, dataset, times)
     resume = first_unsealed_month(path, begin, end)
     if resume is not None:
         months = simulated.months(
@@ -25,6 +26,8 @@ def generate_dataset(run: Run, dataset: str, report: Callable[[int, int], None])
         )
         for _, states in months:
             first = int(np.searchsorted(times, states["time"].values[0]))
+            if not np.array_equal(states["time"].values, times[first : first + states.sizes["time"]]):
+                raise ValueError(f"the source gives times from {states['time'].values[0]} that {path} does not have")
             store.write_block(path, first, run.channels.from_dataset(states))
             store.seal(path, str(states["time"].values[0])[:10], first, states.sizes["time"])
     whole = store.open_state(path, begin, end)
@@ -36,6 +39,18 @@ def generate_dataset(run: Run, dataset: str, report: Callable[[int, int], None])
         count=len(whole),
         content=store.content_digest(path),
     )
+
+
+def lay_out(run: Run, dataset: str, times: np.ndarray) -> None:
+    """The dataset's store: as it was if made by the same source, member and seed, else empty, in place of what was there."""
+    path, chosen = run.layout.dataset(dataset), run.config.datasets[dataset]
+    made_by = {"source": run.config.source.model_dump_json(), "member": chosen.member, "seed": run.config.seed}
+    try:
+        store.create(path, run.grid, run.channels, times, made_by)
+    except store.StoreError as fault:
+        logging.getLogger(__name__).warning("%s; it is generated anew", fault)
+        store.discard(path)
+        store.create(path, run.grid, run.channels, times, made_by)
 
 
 def first_unsealed_month(path: Path, begin: np.datetime64, end: np.datetime64) -> np.datetime64 | None:

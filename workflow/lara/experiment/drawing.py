@@ -9,11 +9,10 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from lara import store
+from lara.experiment.comparing import all_sums, block_length, evaluation_begin, shown_autoencoder
 from lara.experiment.run import Run, hours
-from lara.experiment.scoring import DAYS_PER_BLOCK, evaluation_begin, states_of
 from lara.observations.network import is_land
-from lara.verification import scores as scoring
+from lara.verification import scores
 from lara.verification.figures import (
     analysis_maps,
     autoencoder_error,
@@ -27,9 +26,8 @@ from lara.verification.figures import (
     rmse_over_time,
     style,
 )
-from lara.verification.significance import rmse_interval
+from lara.verification.significance import evaluate, rmse_interval
 
-MAPPED = "z500"
 AUTOENCODER_TARGET = 0.15
 FORECASTER_TARGETS = {6: 0.50, 24: 0.55}
 
@@ -38,60 +36,70 @@ def draw(run: Run, name: str) -> None:
     """Draw a figure; its arrays are kept beside it. KeyError names the figures there are."""
     if name not in FIGURES:
         raise KeyError(f"no figure '{name}': choose one of {', '.join(FIGURES)}")
+    run.layout.figure(name).parent.mkdir(parents=True, exist_ok=True)
     style.save(FIGURES[name](run), run.layout.figure(name))
 
 
 def draw_learning_curves(run: Run) -> Figure:
     """Loss against step for every trained network."""
     trained = [name for name, chosen in run.config.autoencoders.items() if chosen.kind != "pca"]
-    curves = {name: tuple(pd.read_csv(path) for path in run.layout.curves(name)) for name in [*trained, "forecaster"]}
-    return learning_curves.draw(curves)
+    parts = [
+        pd.read_csv(path).assign(network=name, curve=path.stem)
+        for name in [*trained, "forecaster"]
+        for path in run.layout.curves(name)
+    ]
+    saved = _saved_table(run, "learning_curves", pd.concat(parts, ignore_index=True))
+    curves = {str(name): rows for name, rows in saved.groupby("network", sort=False)}
+    return learning_curves.draw({name: _training_and_validation(rows) for name, rows in curves.items()})
 
 
 def draw_analysis_maps(run: Run) -> Figure:
     """Truth, background, analysis and increment in the middle of the scored period of the reference experiment."""
-    name = run.config.verification.reference
+    saved = _saved(run, "analysis_maps", mapped_fields(run, run.config.verification.reference))
+    return analysis_maps.draw(saved, pd.read_parquet(run.layout.sites), saved["land"])
+
+
+def mapped_fields(run: Run, name: str) -> xr.Dataset:
+    """First headline channel at the first slot of the window in the middle of an experiment's scored period, SI."""
+    from lara import store
+    from lara.experiment.scoring import states_of
+
+    mapped = run.config.verification.headline[0]
     archive = store.open_archive(run.layout.archive(name))
     times = archive["time"].values[:: run.config.experiments[name].slots]
-    scored = times[times >= evaluation_begin(run, name)]
+    scored = times[times >= evaluation_begin(run)]
     archive = archive.sel(time=scored[len(scored) // 2 : len(scored) // 2 + 1])
-    channel = run.channels.position(MAPPED)
     fields = {
         "truth": run.store(run.config.experiments[name].dataset).at(archive["time"].values),
         "background": states_of(run, archive, "_background"),
         "analysis": states_of(run, archive, ""),
     }
+    channel = run.channels.position(mapped)
     coordinates = {"latitude": run.grid.latitude, "longitude": run.grid.longitude}
     maps = xr.Dataset({k: (("latitude", "longitude"), v[0, channel]) for k, v in fields.items()}, coordinates)
-    maps["increment"] = maps["analysis"] - maps["background"]
-    saved = _saved(run, "analysis_maps", maps.assign_attrs(channel=MAPPED, time=str(archive["time"].values[0])[:16]))
-    return analysis_maps.draw(saved, pd.read_parquet(run.layout.sites), _land(run))
+    maps = maps.assign(increment=maps["analysis"] - maps["background"], land=_land(run))
+    return maps.assign_attrs(channel=mapped, time=str(archive["time"].values[0])[:16])
 
 
 def draw_rmse_over_time(run: Run) -> Figure:
     """Analysis RMSE of every experiment over the cycled period."""
-    squares = _squared_errors(run)
-    reference = run.config.verification.reference
-    begin = evaluation_begin(run, reference)
-    scored = squares.sel(time=slice(begin, None))
-    interval = _interval(run, scored)
-    gathered = interval.rename(rmse="mean").assign(rmse=np.sqrt(squares), floor=_floor(run))
-    gathered = gathered.assign_attrs(evaluation_begin=str(begin)[:19], n=scored.sizes["time"], confidence=0.95)
-    return rmse_over_time.draw(_saved(run, "rmse_over_time", gathered), list(run.config.verification.headline))
+    squares, begin = _squared_errors(run), evaluation_begin(run)
+    gathered = evaluate(squares, begin, _block(run, squares.sel(time=slice(begin, None))), run.generator("bootstrap"))
+    saved = _saved(run, "rmse_over_time", gathered.assign(floor=_floor(run)))
+    return rmse_over_time.draw(saved, list(run.config.verification.headline))
 
 
 def draw_rmse_by_level(run: Run) -> Figure:
     """Analysis RMSE of every experiment by variable and level."""
-    begin = evaluation_begin(run, run.config.verification.reference)
-    scored = _squared_errors(run).sel(time=slice(begin, None))
-    gathered = _interval(run, scored).assign(floor=_floor(run))
-    gathered = gathered.assign_attrs(n=scored.sizes["time"], confidence=0.95)
-    return rmse_by_level.draw(_saved(run, "rmse_by_level", gathered))
+    scored = _squared_errors(run).sel(time=slice(evaluation_begin(run), None))
+    gathered = rmse_interval(scored, _block(run, scored), run.generator("bootstrap"), "time")
+    return rmse_by_level.draw(_saved(run, "rmse_by_level", gathered.assign(floor=_floor(run))))
 
 
 def draw_innovations(run: Run) -> Figure:
     """Departures of the reference experiment by variable and level, used and withheld."""
-    return innovations.draw(pd.read_csv(run.layout.innovations(run.config.verification.reference)))
+    departures = pd.read_csv(run.layout.innovations(run.config.verification.reference))
+    return innovations.draw(_saved_table(run, "innovations", departures))
 
 
 def draw_forecast_rmse(run: Run) -> Figure:
@@ -103,8 +111,7 @@ def draw_forecast_rmse(run: Run) -> Figure:
 
 def draw_autoencoder_error(run: Run) -> Figure:
     """Reconstruction error per channel beside the PCA's."""
-    name = run.config.experiments[run.config.verification.reference].autoencoder or ""
-    errors = xr.load_dataset(run.layout.errors(name))
+    errors = xr.load_dataset(run.layout.errors(shown_autoencoder(run)))
     scaled = {"autoencoder": errors["rmse"], "pca": errors["pca_rmse"]}
     gathered = xr.Dataset({key: value / errors["change_std"] for key, value in scaled.items()})
     gathered = gathered.assign_attrs(n=errors.attrs["samples"], compression=errors.attrs["compression"])
@@ -121,18 +128,22 @@ def draw_forecaster_skill(run: Run) -> Figure:
 
 
 def draw_convergence(run: Run) -> Figure:
-    """Costs, consistency and work over the cycles of the reference experiment."""
+    """Cost, consistency and work of the reference experiment's cycles."""
     health = pd.read_parquet(run.layout.health(run.config.verification.reference))
     names = {"begin": "time", "2J/p": "two_j_over_p"} | {
         f"J{t}_{e}": f"j{t}_{e}" for t in "bo" for e in ("start", "end")
     }
-    return convergence.draw(health.rename(columns=names))
+    shown = health.rename(columns=names)[[*names.values(), "evaluations"]]
+    saved = _saved_table(run, "convergence", shown)
+    return convergence.draw(saved.assign(time=pd.to_datetime(saved["time"])))
 
 
 def draw_costs(run: Run) -> None:
-    """Table and bars of the wall time, processor time and peak memory of every job."""
+    """Table and bars of the wall time, processor time and peak memory of every job of this configuration."""
     parts = [
-        pd.read_csv(path, sep="\t").assign(job=path.stem) for path in sorted(run.layout.costs.parent.glob("*.tsv"))
+        pd.read_csv(path, sep="\t").assign(job=path.stem)
+        for path in map(run.layout.benchmark, jobs(run))
+        if path.exists()  # a job done by hand leaves none
     ]
     names = {"s": "wall_s", "cpu_time": "processor_s", "max_rss": "peak_mib"}
     table = pd.concat(parts, ignore_index=True).rename(columns=names)[["job", *names.values()]]
@@ -140,6 +151,26 @@ def draw_costs(run: Run) -> None:
     style.save(costs.draw(table), run.layout.figure("costs"))
 
 
+def jobs(run: Run) -> list[str]:
+    """Names of the benchmark files of this configuration's jobs, as the rules call them."""
+    per = {
+        "dataset": ("generate-dataset", "simulate-observations"),
+        "autoencoder": ("train-autoencoder", "measure-autoencoder", "estimate-background-error"),
+        "experiment": ("cycle-experiment", "score-experiment"),
+    }
+    named = {kind: getattr(run.config, f"{kind}s") for kind in per}
+    several = [f"{job}-{name}" for kind, works in per.items() for job in works for name in named[kind]]
+    return [*several, *SINGLE_JOBS, *(f"draw-figure-{name}" for name in FIGURES)]
+
+
+SINGLE_JOBS = (
+    "compute-statistics",
+    "train-forecaster",
+    "measure-forecaster",
+    "draw-sites",
+    "score-forecasts",
+    "summarise",
+)
 FIGURES: dict[str, Callable[[Run], Figure]] = {
     "learning_curves": draw_learning_curves,
     "analysis_maps": draw_analysis_maps,
@@ -155,30 +186,35 @@ FIGURES: dict[str, Callable[[Run], Figure]] = {
 
 def _saved(run: Run, name: str, arrays: xr.Dataset) -> xr.Dataset:
     """Keep the arrays of a figure and return them as they read back."""
-    path = run.layout.figure(name).with_suffix(".nc")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = run.layout.figure_fields(name)
     arrays.to_netcdf(path)
     return xr.load_dataset(path)
 
 
+def _saved_table(run: Run, name: str, table: pd.DataFrame) -> pd.DataFrame:
+    """Keep the table of a figure and return it as it reads back."""
+    path = run.layout.figure_table(name)
+    table.to_csv(path, index=False)
+    return pd.read_csv(path)
+
+
+def _training_and_validation(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    return rows[rows["curve"] == "training"], rows[rows["curve"] == "validation"]
+
+
 def _squared_errors(run: Run) -> xr.DataArray:
     """Area-mean squared analysis errors (experiment, time, channel)."""
-    found = [
-        xr.load_dataset(run.layout.scores(name)).sel(kind="analysis", drop=True) for name in run.config.experiments
-    ]
-    parts = [scoring.finish(sums)["rmse"] ** 2 for sums in found]
-    return xr.concat(parts, pd.Index(list(run.config.experiments), name="experiment"), join="inner")
+    sums = all_sums(run).sel(kind="analysis", drop=True)
+    return (scores.finish(sums)["rmse"] ** 2).transpose("experiment", "time", "channel")
 
 
-def _interval(run: Run, squares: xr.DataArray) -> xr.Dataset:
-    block = DAYS_PER_BLOCK * 24 // run.config.step_hours
-    return rmse_interval(squares, min(block, squares.sizes["time"] // 2), run.generator("bootstrap"), "time")
+def _block(run: Run, scored: xr.DataArray) -> int:
+    return block_length(scored.sizes["time"], run.config.step_hours)
 
 
 def _floor(run: Run) -> xr.DataArray:
-    """Reconstruction error of the reference autoencoder (channel)."""
-    name = run.config.experiments[run.config.verification.reference].autoencoder or ""
-    return xr.load_dataset(run.layout.errors(name))["rmse"]
+    """Reconstruction error of the autoencoder shown (channel)."""
+    return xr.load_dataset(run.layout.errors(shown_autoencoder(run)))["rmse"]
 
 
 def _land(run: Run) -> xr.DataArray:

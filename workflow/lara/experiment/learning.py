@@ -1,17 +1,18 @@
-"""Networks of a run: fit the linear path, train, and measure the errors that the assimilation must know."""
+"""Networks of a run: fit the linear path of autoencoders, and train."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-import xarray as xr
+from jaxtyping import Float
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+import lara
 from lara import receipts
 from lara.autoencoder import Autoencoder, principal_components
 from lara.config import Training
@@ -22,8 +23,7 @@ from lara.store import StateStore
 from lara.training import Curve, Plan, Report, Sequences, Stage, Trainer, area_weighted, spread
 
 PCA_STATES = 1500
-MEASURED_STATES = 240
-MEASURED_FORECASTS = 120
+LEARNING_CODE = ("*coder.py", "forecaster.py", "training.py", "normalise.py", "networks/*.py", "experiment/learning.py")
 
 
 def train_autoencoder(run: Run, name: str, report: Report) -> None:
@@ -37,10 +37,12 @@ def train_autoencoder(run: Run, name: str, report: Report) -> None:
             {"params": list(module.linear.parameters()), "rate": chosen.linear_rate},
             {"params": [p for key, p in module.named_parameters() if not key.startswith("linear.")]},
         ]
-        _train(run, module, groups, chosen.training, name, _reconstruction_loss(run, chosen.training), report)
+        first = _train(run, module, groups, chosen.training, name, _reconstruction_loss(run, chosen.training), report)
     else:
         Curve(run.layout.training(name)).keep_until(0)
-    _finish(run, module, name, run.description(chosen))
+        first = True
+    if first:
+        _finish(run, module, name, run.description(chosen))
 
 
 def train_forecaster(run: Run, report: Report) -> None:
@@ -49,8 +51,8 @@ def train_forecaster(run: Run, report: Report) -> None:
     torch.manual_seed(_seed(run, "forecaster"))
     module = run.new_forecaster()
     groups: list[dict[str, Any]] = [{"params": list(module.parameters())}]
-    _train(run, module, groups, chosen.training, "forecaster", _forecast_loss(run, chosen.training), report)
-    _finish(run, module, "forecaster", run.description(chosen))
+    if _train(run, module, groups, chosen.training, "forecaster", _forecast_loss(run, chosen.training), report):
+        _finish(run, module, "forecaster", run.description(chosen))
 
 
 @torch.no_grad()
@@ -58,9 +60,9 @@ def fit_linear_path(run: Run, module: Autoencoder, weight: Tensor) -> None:
     """Start an autoencoder from the principal components of the patches of the training states."""
     patch, size = module.shape.patch, module.shape.channels * module.shape.patch**2
     area = run.area_weights()
-    total, mean, covariance = 0.0, torch.zeros(size).double(), torch.zeros(size, size).double()
-    for states in _states(run.stores("training"), PCA_STATES):
-        patches = patchify(run.normaliser.normalise(states), patch).reshape(-1, size).double()
+    total, mean, covariance = 0.0, area.new_zeros(size).double(), area.new_zeros(size, size).double()
+    for states in spread_states(run.stores("training"), PCA_STATES):
+        patches = patchify(run.normaliser.normalise(states.to(run.device)), patch).reshape(-1, size).double()
         share = patchify(area.expand(len(states), 1, -1, -1), patch).mean(-1).reshape(-1).double()
         total += float(share.sum())
         mean += share @ patches
@@ -75,52 +77,8 @@ def fit_linear_path(run: Run, module: Autoencoder, weight: Tensor) -> None:
 
 def channel_weights(run: Run, training: Training) -> Tensor:
     """Loss weight of each channel, mean 1."""
-    weight = torch.from_numpy(run.per_channel(training.channel_weights, 1.0)).float()
+    weight = run.tensor(run.per_channel(training.channel_weights, 1.0)).float()
     return weight / weight.mean()
-
-
-def measure_autoencoder(run: Run, name: str) -> xr.Dataset:
-    """Reconstruction error of held-out states, RMSE per channel in physical units.
-
-    `representation_error` (validation period, for R), `rmse` and `pca_rmse` (test period; PCA of the same latent size).
-    """
-    module, scale = run.autoencoder(name), run.normaliser
-    linear = Autoencoder(module.shape, module.latent_channels, (0, 0))
-    fit_linear_path(run, linear, channel_weights(run, run.config.autoencoders[name].training))
-
-    def rmse(stores: list[StateStore], encoder: Autoencoder) -> np.ndarray:
-        return _rmse(run, stores, lambda x: scale.denormalise(encoder(scale.normalise(x))))
-
-    fields = {
-        "representation_error": rmse(run.stores("validation"), module),
-        "rmse": rmse(run.stores("test"), module),
-        "pca_rmse": rmse(run.stores("test"), linear),
-        "change_std": run.statistics.change_std,
-    }
-    data = {key: ("channel", np.asarray(value, dtype=np.float64)) for key, value in fields.items()}
-    return xr.Dataset(
-        data, {"channel": run.channels.names}, {"compression": module.compression, "samples": MEASURED_STATES}
-    )
-
-
-def measure_forecaster(run: Run, lead_steps: int = 20) -> xr.Dataset:
-    """Forecast error by lead time, RMSE per channel in physical units, with that of persistence.
-
-    `model_error` (validation period, for R in the later slots of a window), `rmse` and `persistence_rmse` (test period).
-    """
-    slots = max(experiment.slots for experiment in run.config.experiments.values())
-    model = _errors_by_lead(run, run.stores("validation"), slots - 1)[0]
-    error, persistence = _errors_by_lead(run, run.stores("test"), lead_steps)
-    coordinates = {"slot": np.arange(slots), "lead_time": run.lead_times(lead_steps), "channel": run.channels.names}
-    return xr.Dataset(
-        {
-            "model_error": (("slot", "channel"), model),
-            "rmse": (("lead_time", "channel"), error),
-            "persistence_rmse": (("lead_time", "channel"), persistence),
-        },
-        coordinates,
-        {"samples": MEASURED_FORECASTS},
-    )
 
 
 def plan(run: Run, training: Training) -> Plan:
@@ -139,11 +97,18 @@ def plan(run: Run, training: Training) -> Plan:
 
 
 def identity(run: Run, name: str) -> str:
-    """Digest of all that a network's weights depend on: channels, grid, its settings, seed and training data."""
+    """Digest of all that weights depend on: channels, grid, settings, seed, training data, code of networks and loop.
+
+    Rules do not know the code, so an edit starts no training; one that starts resumes only what the same code began.
+    """
     config = run.config
     chosen = config.forecaster if name == "forecaster" else config.autoencoders[name]
-    settings = [part.model_dump(mode="json") for part in (config.state, config.grid, chosen)]
-    return receipts.digest([*settings, config.seed, receipts.digest(run.layout.statistics)])
+    bookkeeping = {"training": {"checkpoint_every", "validate_every", "validation_samples"}}
+    settings = [part.model_dump(mode="json") for part in (config.state, config.grid)]
+    settings.append(chosen.model_dump(mode="json", exclude=bookkeeping))
+    package = Path(lara.__file__).parent
+    code = [receipts.digest(path) for module in LEARNING_CODE for path in sorted(package.glob(module))]
+    return receipts.digest([*settings, config.seed, receipts.digest(run.layout.statistics), *code])
 
 
 def _train(
@@ -154,7 +119,8 @@ def _train(
     name: str,
     loss: Callable[[nn.Module, Tensor], Tensor],
     report: Report,
-) -> None:
+) -> bool:
+    """Train to the end of the plan; whether this process is the one that writes files."""
     fabric = Fabric(precision=training.precision)
     fabric.launch()
     schedule = plan(run, training)
@@ -168,8 +134,9 @@ def _train(
     run.normaliser.to(fabric.device)
     trainer = Trainer(fabric, module, groups, schedule, run.layout.training(name), identity(run, name))
     trainer.run(samples, held_out, loss, report)
-    run.normaliser.to("cpu")
+    run.normaliser.to(run.device)
     module.to("cpu")
+    return fabric.is_global_zero
 
 
 def _finish(run: Run, module: nn.Module, name: str, description: dict[str, Any]) -> None:
@@ -195,7 +162,7 @@ def _reconstruction_loss(run: Run, training: Training) -> Callable[[nn.Module, T
 
 def _forecast_loss(run: Run, training: Training) -> Callable[[nn.Module, Tensor], Tensor]:
     """Mean square error in units of one-step changes, averaged over the steps of the rollout."""
-    change = torch.from_numpy(run.statistics.tendency_std / run.statistics.change_std).float()
+    change = run.tensor(run.statistics.tendency_std / run.statistics.change_std).float()
     weight = channel_weights(run, training) / change**2
     compare = area_weighted(weight[:, None, None] * run.area_weights())
 
@@ -210,28 +177,6 @@ def _forecast_loss(run: Run, training: Training) -> Callable[[nn.Module, Tensor]
     return loss
 
 
-@torch.no_grad()
-def _rmse(run: Run, stores: list[StateStore], reconstruct: Callable[[Tensor], Tensor]) -> np.ndarray:
-    total, count, area = torch.zeros(len(run.channels)).double(), 0, run.area_weights()
-    for states in _states(stores, MEASURED_STATES):
-        total += (area * (reconstruct(states) - states).double() ** 2).mean((2, 3)).sum(0)
-        count += len(states)
-    return np.asarray((total / count).sqrt())
-
-
-@torch.no_grad()
-def _errors_by_lead(run: Run, stores: list[StateStore], lead_steps: int) -> tuple[np.ndarray, np.ndarray]:
-    area, count = run.area_weights(), 0
-    total = torch.zeros(2, lead_steps + 1, len(run.channels)).double()
-    for batch in spread(Sequences(stores, lead_steps + 1), MEASURED_FORECASTS, batch=16):
-        state, count = batch[:, 0], count + len(batch)
-        for k in range(1, lead_steps + 1):
-            state = run.forecast_step(state)
-            for i, forecast in enumerate((state, batch[:, 0])):
-                total[i, k] += (area * (forecast - batch[:, k]).double() ** 2).mean((2, 3)).sum(0)
-    error, persistence = (total / count).sqrt().numpy()
-    return error, persistence
-
-
-def _states(stores: list[StateStore], count: int) -> Iterator[Tensor]:
+def spread_states(stores: Sequence[StateStore], count: int) -> Iterator[Float[Tensor, "b c y x"]]:
+    """About `count` states spread evenly over stores, in batches."""
     return (sequence[:, 0] for sequence in spread(Sequences(stores, 1), count))

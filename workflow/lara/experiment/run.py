@@ -1,4 +1,7 @@
-"""A run: its configuration, its files, and the components built from both."""
+"""A run: its configuration, its files, and the components built from both.
+
+What needs torch or Zarr is imported where it is built, so that a job which only reads scores starts in a second or two.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +9,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from lara import config as configuration
-from lara import normalise
-from lara.autoencoder import Autoencoder
 from lara.config import Config, Transformer
-from lara.forecaster import Forecaster
 from lara.grid import Grid
 from lara.layout import Layout
-from lara.networks import weights
-from lara.networks.shape import Shape
-from lara.normalise import Normaliser, Statistics
 from lara.state import Channels
-from lara.store import StateStore, open_state
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from lara.autoencoder import Autoencoder
+    from lara.forecaster import Forecaster
+    from lara.networks.shape import Shape
+    from lara.normalise import Normaliser, Statistics
+    from lara.store import StateStore
 
 
 @dataclass(frozen=True)
@@ -61,9 +65,17 @@ class Run:
         return self.step * np.arange(steps + 1)
 
     def store(self, dataset: str) -> StateStore:
-        """States of a dataset over its whole period."""
-        chosen = self.config.datasets[dataset]
-        return open_state(self.layout.dataset(dataset), time(chosen.begin), time(chosen.end))
+        """States of a dataset over its whole period; StoreError when they are of other channels or another grid."""
+        from lara.store import StoreError, open_state
+
+        chosen, path = self.config.datasets[dataset], self.layout.dataset(dataset)
+        found = open_state(path, time(chosen.begin), time(chosen.end))
+        if found.channels != self.channels or found.grid.shape != self.grid.shape:
+            raise StoreError(
+                f"{path} holds {found.channels.names} on {found.grid.shape}, but the configuration asks for "
+                f"{self.channels.names} on {self.grid.shape}: generate the dataset again"
+            )
+        return found
 
     def stores(self, use: str) -> list[StateStore]:
         """States of all datasets with a use."""
@@ -72,20 +84,40 @@ class Run:
     @cached_property
     def statistics(self) -> Statistics:
         """Climatology and scales of the training period."""
+        from lara import normalise
+
         return normalise.load(self.layout.statistics)
 
     @cached_property
     def normaliser(self) -> Normaliser:
         """Physical units to normalised units and back."""
-        return Normaliser(self.statistics)
+        from lara.normalise import Normaliser
+
+        return Normaliser(self.statistics).to(self.device)
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where trained networks run: the first GPU this process sees, else the processor."""
+        import torch
+
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+    def tensor(self, array: np.ndarray) -> Tensor:
+        """An array where the networks run."""
+        import torch
+
+        return torch.from_numpy(array).to(self.device)
 
     def shape(self, network: Transformer) -> Shape:
         """Sizes of a network over this run's states."""
+        from lara.networks.shape import Shape
+
         return Shape(
             channels=len(self.channels),
             latitude=tuple(self.grid.latitude.tolist()),
             longitudes=self.config.grid.longitudes,
             patch=network.patch,
+            halo=network.halo,
             width=network.width,
             heads=network.heads,
             mlp_ratio=network.mlp_ratio,
@@ -94,12 +126,18 @@ class Run:
 
     def new_autoencoder(self, name: str) -> Autoencoder:
         """An autoencoder as it is before training."""
+        from lara.autoencoder import Autoencoder
+
         chosen = self.config.autoencoders[name]
         depth = (0, 0) if chosen.kind == "pca" else (chosen.encoder_blocks, chosen.decoder_blocks)
         return Autoencoder(self.shape(chosen.network), chosen.latent_channels, depth)
 
     def new_forecaster(self) -> Forecaster:
         """The forecaster as it is before training."""
+        import torch
+
+        from lara.forecaster import Forecaster
+
         chosen, statistics = self.config.forecaster, self.statistics
         scale = torch.from_numpy(statistics.tendency_std / statistics.change_std)
         return Forecaster(self.shape(chosen.network), chosen.blocks, scale)
@@ -114,29 +152,36 @@ class Run:
 
     def autoencoder(self, name: str) -> Autoencoder:
         """A trained autoencoder."""
+        from lara.networks import weights
+
         module = self.new_autoencoder(name)
         weights.load(module, self.layout.weights(name), self.description(self.config.autoencoders[name]))
-        return module.eval().requires_grad_(False)
+        return module.to(self.device).eval().requires_grad_(False)
 
     @cached_property
     def forecaster(self) -> Forecaster:
         """The trained forecaster."""
+        from lara.networks import weights
+
         module = self.new_forecaster()
         weights.load(module, self.layout.weights("forecaster"), self.description(self.config.forecaster))
-        return module.eval().requires_grad_(False)
+        return module.to(self.device).eval().requires_grad_(False)
 
     def forecast_step(self, state: Tensor) -> Tensor:
         """One step of the forecaster on (b, c, y, x) in physical units."""
-        return self.normaliser.denormalise(self.forecaster(self.normaliser.normalise(state)))
+        return self.normaliser.denormalise(self.forecaster(self.normaliser.normalise(state.to(self.device))))
 
     def encoding(self, name: str) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
         """Encoder and decoder between (b, c, y, x) in physical units and latent states."""
         module, scale = self.autoencoder(name), self.normaliser
-        return (lambda x: module.encode(scale.normalise(x))), (lambda z: scale.denormalise(module.decode(z)))
+        return (
+            lambda x: module.encode(scale.normalise(x.to(self.device))),
+            lambda z: scale.denormalise(module.decode(z)),
+        )
 
     def area_weights(self) -> Tensor:
         """Cell areas over their mean, (y, x)."""
-        return torch.from_numpy(self.grid.area_weights).float()
+        return self.tensor(self.grid.area_weights).float()
 
     def per_channel(self, by_name: dict[str, float], default: float | None = None) -> np.ndarray:
         """Values (c,) given by channel or by variable; KeyError where neither is named and there is no default."""

@@ -2,8 +2,9 @@
 
     y = x + Attention(LayerNorm(x)),   x' = y + MLP(LayerNorm(y))
 
-Windows shift by half their size in every other block (Liu et al., 2021, doi:10.1109/ICCV48922.2021.00986); in longitude
-by a roll, since the circle has no edge, in latitude by padding with tokens that nobody may attend to.
+Windows shift by half their size in every other block (Liu et al., 2021, doi:10.1109/ICCV48922.2021.00986): in longitude
+by a roll, since the circle has no edge, in latitude by padding. Padding, which also fills windows that do not divide
+the grid, is tokens that nobody may attend to. A window as large as the grid does not shift.
 """
 
 from __future__ import annotations
@@ -28,13 +29,14 @@ class WindowAttention(nn.Module):
 
     def forward(self, x: Float[Tensor, "b h w d"]) -> Float[Tensor, "b h w d"]:
         """Attention of each token to the tokens of its window."""
-        b, h, w, d = x.shape
+        b, h, w, _ = x.shape
         north, south = _padding(h, self.window[0], self.shift[0])
-        rolled = F.pad(torch.roll(x, -self.shift[1], dims=2), (0, 0, 0, 0, north, south))
-        inside = _inside(h, north, south, self.window, w, x.device) if north + south else None
-        mixed = self._attend(_to_windows(rolled, self.window), inside, b)
-        whole = _from_windows(mixed, self.window, (b, h + north + south, w, d))[:, north : north + h]
-        return torch.roll(whole, self.shift[1], dims=2)
+        east, west = -w % self.window[1], self.shift[1] if self.window[1] < w else 0
+        padded = F.pad(torch.roll(x, -west, dims=2), (0, 0, 0, east, north, south))
+        inside = _inside((h, w), (0, east, north, south), self.window, x.device) if padded.shape != x.shape else None
+        mixed = self._attend(_to_windows(padded, self.window), inside, b)
+        whole = _from_windows(mixed, self.window, padded.shape)[:, north : north + h, :w]
+        return torch.roll(whole, west, dims=2)
 
     def _attend(self, tokens: Tensor, inside: Tensor | None, batch: int) -> Tensor:
         n, t, d = tokens.shape
@@ -89,11 +91,11 @@ def _padding(rows: int, window: int, shift: int) -> tuple[int, int]:
 
 
 def _inside(
-    h: int, north: int, south: int, window: tuple[int, int], w: int, device: torch.device
+    size: tuple[int, int], padding: tuple[int, int, int, int], window: tuple[int, int], device: torch.device
 ) -> Bool[Tensor, "n t"]:
     """Which tokens of each window are on the sphere, in the order of `_to_windows` for one sample."""
-    rows = F.pad(torch.ones(h, dtype=torch.bool, device=device), (north, south))
-    return _to_windows(rows[None, :, None, None].expand(1, -1, w, 1), window)[..., 0]
+    tokens = F.pad(torch.ones(size, dtype=torch.bool, device=device), padding)
+    return _to_windows(tokens[None, ..., None], window)[..., 0]
 
 
 def _to_windows(x: Float[Tensor, "b h w d"], window: tuple[int, int]) -> Float[Tensor, "n t d"]:

@@ -13,7 +13,8 @@ from torch import Tensor
 class Shape:
     """Channels and latitudes of the states, and the sizes of the tokens made of them.
 
-    latitude: degrees north of each row; longitudes: points on a circle; windows: (latitude, longitude) in tokens.
+    latitude: degrees north of each row; longitudes: points on a circle; patch, halo: in grid points; windows:
+    (latitude, longitude) in tokens.
     Raises ValueError if the patch does not divide the grid or the channels were not named.
     """
 
@@ -21,6 +22,7 @@ class Shape:
     latitude: tuple[float, ...]
     longitudes: int
     patch: int
+    halo: int
     width: int
     heads: int
     mlp_ratio: float
@@ -32,6 +34,11 @@ class Shape:
                 raise ValueError(
                     f"{size} {name} do not divide by patch {self.patch}: choose a patch that divides the grid"
                 )
+
+    @property
+    def window(self) -> int:
+        """Values in the window of a token: all channels of a patch with its halo."""
+        return self.channels * (self.patch + 2 * self.halo) ** 2
 
     @property
     def tokens(self) -> tuple[int, int]:

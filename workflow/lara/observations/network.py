@@ -29,7 +29,7 @@ LAND = {  # (south, north, west, east) in degrees; east may exceed 360 to pass t
     "Australia": (-38, -12, 114, 153),
     "Antarctica": (-90, -70, 0, 360),
 }
-NORTHERN_LAND, OTHER_LAND, ELSEWHERE = 10.0, 4.0, 1.0
+NORTHERN_LAND, OTHER_LAND, ELSEWHERE = 4.0, 2.0, 1.0
 NORTHERN, ANTARCTIC = 20.0, -60.0  # degrees north
 CANDIDATES_PER_SITE = 100
 

@@ -2,7 +2,7 @@
 
 from lara.store.archive import create_archive, open_archive, seal_archive, verify_archive, write_archive
 from lara.store.arrays import StoreError
-from lara.store.states import StateStore, content_digest, create, open_state, seal, write_block
+from lara.store.states import StateStore, content_digest, create, discard, open_state, seal, write_block
 
 __all__ = [
     "StateStore",
@@ -10,6 +10,7 @@ __all__ = [
     "content_digest",
     "create",
     "create_archive",
+    "discard",
     "open_archive",
     "open_state",
     "seal",

@@ -5,6 +5,7 @@ rewriting any of it withdraws that receipt first. What no receipt covers is not 
 never NaN.
 """
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,6 +149,12 @@ class StateStore:
 
     def _block(self, block_info: Mapping[Any, Any]) -> np.ndarray:
         return self.read(slice(*block_info[None]["array-location"][0]))
+
+
+def discard(path: Path) -> None:
+    """Remove a store and what sealed it; receipts go first, so that a cut leaves nothing that looks whole."""
+    shutil.rmtree(_seal_folder(path), ignore_errors=True)
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def content_digest(path: Path) -> str:

@@ -8,29 +8,20 @@ the analysis gained.
 import numpy as np
 import pandas as pd
 
-from lara.observations.table import PRESSURE, REJECTED, TIME
+from lara.observations.table import PRESSURE, REJECTED
 
-STATISTICS = ("n", "ombg_mean", "ombg_rms", "oman_mean", "oman_rms")
+GROUPS = ["variable", "level", "withheld"]
+STATISTICS = ["n", "ombg_mean", "ombg_rms", "oman_mean", "oman_rms"]
 
 
 def by_level(feedback: pd.DataFrame) -> pd.DataFrame:
     """n, mean and rms of ombg and oman (SI) by variable, level (hPa, NaN at the surface) and withheld."""
-    return _departures(feedback, ["variable", "level", "withheld"])
-
-
-def over_time(feedback: pd.DataFrame) -> pd.DataFrame:
-    """The same by variable, level, withheld and time."""
-    return _departures(feedback, ["variable", "level", "withheld", "time"])
-
-
-def _departures(feedback: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     kept = feedback[(feedback["EffectiveQC"] != REJECTED) & feedback["ombg"].notna()]
     rows = pd.DataFrame(
         {
             "variable": kept["variable"],
             "level": kept[PRESSURE] / 100.0,
             "withheld": kept["withheld"],
-            "time": kept[TIME],
             "n": 1,
             "ombg_mean": kept["ombg"],
             "oman_mean": kept["oman"],
@@ -38,7 +29,7 @@ def _departures(feedback: pd.DataFrame, by: list[str]) -> pd.DataFrame:
             "oman_rms": kept["oman"] ** 2,
         }
     )
-    groups = rows.groupby(by, dropna=False)
+    groups = rows.groupby(GROUPS, dropna=False)
     means = groups[["ombg_mean", "ombg_rms", "oman_mean", "oman_rms"]].mean()
     means[["ombg_rms", "oman_rms"]] = np.sqrt(means[["ombg_rms", "oman_rms"]])
-    return means.assign(n=groups["n"].sum()).reset_index()[[*by, *STATISTICS]]
+    return means.assign(n=groups["n"].sum()).reset_index()[[*GROUPS, *STATISTICS]]

@@ -1,0 +1,132 @@
+"""The configuration: frozen models, every key with its unit, unknown keys refused.
+
+A configuration is read, checked as a whole and resolved before Snakemake builds its DAG, so that a wrong value
+fails in seconds with the key, the value and the remedy. `config/README.md` is generated from these models.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from lara.config import checks
+from lara.config.experiments import BackgroundError, Experiment, Minimiser, Observations, Verification
+from lara.config.sections import (
+    Autoencoder,
+    Count,
+    Dataset,
+    Forecaster,
+    GridShape,
+    Name,
+    Phase,
+    Section,
+    Simulated,
+    State,
+    Training,
+    Transformer,
+)
+
+__all__ = [
+    "Autoencoder",
+    "BackgroundError",
+    "Config",
+    "ConfigError",
+    "Dataset",
+    "Experiment",
+    "Forecaster",
+    "GridShape",
+    "Minimiser",
+    "Observations",
+    "Phase",
+    "Section",
+    "Simulated",
+    "State",
+    "Training",
+    "Transformer",
+    "Verification",
+    "load",
+    "parse",
+    "write",
+]
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be run; the message names the key, the value and the remedy."""
+
+
+class Config(Section):
+    """Everything a run of LARA depends on."""
+
+    name: Name = Field("default", description="folder of the run under `results/`")
+    seed: int = Field(20260101, description="root of every random stream, with the identity of what is drawn [1]")
+    step_hours: Count = Field(6, description="time between states, and the forecaster's step [h]")
+    source: Simulated = Field(Simulated(), description="where the atmosphere comes from")
+    state: State = Field(State(), description="channels of a state")
+    grid: GridShape = Field(GridShape(), description="the grid")
+    datasets: dict[Name, Dataset] = Field(description="stretches of atmosphere by name")
+    autoencoders: dict[Name, Autoencoder] = Field(description="autoencoders by name")
+    forecaster: Forecaster = Field(Forecaster(), description="the forecaster")
+    background_error: BackgroundError = Field(BackgroundError(), description="the background error covariance")
+    observations: Observations = Field(Observations(), description="the observing network")
+    minimiser: Minimiser = Field(Minimiser(), description="the minimiser")
+    experiments: dict[Name, Experiment] = Field(description="cycled runs by name")
+    verification: Verification = Field(Verification(), description="scores and plots")
+
+    def using(self, use: str) -> list[str]:
+        """Names of the datasets with this use."""
+        return [name for name, dataset in self.datasets.items() if dataset.use == use]
+
+    def period(self, experiment: str) -> tuple[datetime, datetime]:
+        """Half-open period of an experiment."""
+        chosen = self.experiments[experiment]
+        begin = self.datasets[chosen.dataset].begin + timedelta(hours=chosen.background_hours)
+        return begin, begin + timedelta(days=chosen.days)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Config:
+        faults = checks.first_faults(self)
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+
+def parse(values: dict[str, Any], origin: str = "configuration") -> Config:
+    """Check values as a whole; ConfigError lists each fault with key, value and remedy."""
+    try:
+        return Config.model_validate(values)
+    except ValidationError as fault:
+        lines = [_explain(error) for error in fault.errors()]
+        raise ConfigError(f"{origin}: " + "; ".join(lines)) from None
+
+
+def load(path: Path) -> Config:
+    """Read a YAML file into a Config; ConfigError if absent or wrong."""
+    if not path.exists():
+        raise ConfigError(f"configuration {path} does not exist: run snakemake, which writes it, or correct the path")
+    try:
+        values = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as fault:
+        raise ConfigError(f"{path} is not YAML ({' '.join(str(fault).split())}): correct it") from None
+    return parse(values or {}, str(path))
+
+
+def write(config: Config, path: Path) -> None:
+    """Write a configuration with every key; `load` reads it back equal."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+
+
+def _explain(error: Any) -> str:
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"unknown key '{key}' = {error['input']!r}: remove it or see config/README.md for the keys"
+    if error["type"] == "missing":
+        return f"key '{key}' is missing: add it (config/README.md describes it)"
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "value_error":
+        return f"{key}: {message}" if key else message
+    return f"{key} = {error['input']!r}: {message}; see config/README.md"

@@ -1,0 +1,90 @@
+"""Errors of a run's networks on held-out states: what the assimilation must know, and what the summary reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from lara.autoencoder import Autoencoder
+from lara.experiment.learning import channel_weights, fit_linear_path, spread_states
+from lara.experiment.run import Run
+from lara.store import StateStore
+from lara.training import Sequences, spread
+
+MEASURED_STATES = 240
+MEASURED_FORECASTS = 120
+
+
+def measure_autoencoder(run: Run, name: str) -> xr.Dataset:
+    """Reconstruction error of held-out states, RMSE per channel in physical units.
+
+    `representation_error` (validation period, for R), `rmse` and `pca_rmse` (test period; PCA of the same latent size).
+    """
+    module, scale = run.autoencoder(name), run.normaliser
+    linear = Autoencoder(module.shape, module.latent_channels, (0, 0))
+    fit_linear_path(run, linear.to(run.device), channel_weights(run, run.config.autoencoders[name].training))
+
+    def rmse(use: str, encoder: Autoencoder) -> tuple[np.ndarray, int]:
+        return _rmse(run, run.stores(use), lambda x: scale.denormalise(encoder(scale.normalise(x))))
+
+    representation, validated = rmse("validation", module)
+    error, tested = rmse("test", module)
+    fields = {
+        "representation_error": representation,
+        "rmse": error,
+        "pca_rmse": rmse("test", linear)[0],
+        "change_std": run.statistics.change_std,
+    }
+    data = {key: ("channel", np.asarray(value, dtype=np.float64)) for key, value in fields.items()}
+    counts = {"samples": tested, "validation_samples": validated}
+    return xr.Dataset(data, {"channel": run.channels.names}, {"compression": module.compression, **counts})
+
+
+def measure_forecaster(run: Run, lead_steps: int = 20) -> xr.Dataset:
+    """Forecast error by lead time, RMSE per channel in physical units, with that of persistence.
+
+    `model_error` (validation period, for R in later slots of a window), `rmse` and `persistence_rmse` (test period).
+    """
+    slots = max(experiment.slots for experiment in run.config.experiments.values())
+    model, _, validated = _errors_by_lead(run, run.stores("validation"), slots - 1)
+    error, persistence, tested = _errors_by_lead(run, run.stores("test"), lead_steps)
+    coordinates = {"slot": np.arange(slots), "lead_time": run.lead_times(lead_steps), "channel": run.channels.names}
+    return xr.Dataset(
+        {
+            "model_error": (("slot", "channel"), model),
+            "rmse": (("lead_time", "channel"), error),
+            "persistence_rmse": (("lead_time", "channel"), persistence),
+        },
+        coordinates,
+        {"samples": tested, "validation_samples": validated},
+    )
+
+
+@torch.no_grad()
+def _rmse(run: Run, stores: list[StateStore], reconstruct: Callable[[Tensor], Tensor]) -> tuple[np.ndarray, int]:
+    """RMSE (c,) and the number of states it is over."""
+    total, count, area = torch.zeros(len(run.channels)).double(), 0, run.area_weights().cpu()
+    for states in spread_states(stores, MEASURED_STATES):
+        error = reconstruct(states.to(run.device)).cpu() - states
+        total += (area * error.double() ** 2).mean((2, 3)).sum(0)
+        count += len(states)
+    return np.asarray((total / count).sqrt()), count
+
+
+@torch.no_grad()
+def _errors_by_lead(run: Run, stores: list[StateStore], lead_steps: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """RMSE (lead, c) of forecasts and of persistence, and the number of forecasts they are over."""
+    area, count = run.area_weights().cpu(), 0
+    total = torch.zeros(2, lead_steps + 1, len(run.channels)).double()
+    for batch in spread(Sequences(stores, lead_steps + 1), MEASURED_FORECASTS, batch=16):
+        state, count = batch[:, 0], count + len(batch)
+        for k in range(1, lead_steps + 1):
+            state = run.forecast_step(state)
+            for i, forecast in enumerate((state, batch[:, 0])):
+                total[i, k] += (area * (forecast.cpu() - batch[:, k]).double() ** 2).mean((2, 3)).sum(0)
+    error, persistence = (total / count).sqrt().numpy()
+    return error, persistence, count
