@@ -35,7 +35,7 @@ def code(*modules):
     files = [path for module in modules for path in sorted(PACKAGE.glob(f"{module}*"))]
     lost = [module for module in modules if not any(PACKAGE.glob(f"{module}*"))]
     if lost:
-        raise WorkflowError(f"a rule names modules {lost} that are not in {PACKAGE}: correct its code(...)")
+        raise WorkflowError(f"code(...) names modules {lost} that are not in {PACKAGE}: correct it")
     sources = [source for path in files for source in (sorted(path.rglob("*.py")) if path.is_dir() else [path])]
     return digest([digest(source) for source in sources])
 

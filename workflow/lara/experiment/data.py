@@ -42,7 +42,7 @@ def generate_dataset(run: Run, dataset: str, report: Callable[[int, int], None])
 
 
 def lay_out(run: Run, dataset: str, times: np.ndarray) -> None:
-    """The dataset's store: as it was if made by the same source, member and seed, else empty, in place of what was there."""
+    """The store of a dataset: as it was if made by the same source, member and seed, else emptied."""
     path, chosen = run.layout.dataset(dataset), run.config.datasets[dataset]
     made_by = {"source": run.config.source.model_dump_json(), "member": chosen.member, "seed": run.config.seed}
     try:
