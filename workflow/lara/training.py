@@ -24,7 +24,8 @@ from torch import Tensor, nn
 
 from lara.store import StateStore
 
-Loss = Callable[[nn.Module, Tensor], Tensor]
+# (network, batch, random stream of the step) to the loss; no stream where the network is validated
+Loss = Callable[[nn.Module, Tensor, torch.Generator | None], Tensor]
 Report = Callable[[int, int, float], None]
 
 
@@ -164,7 +165,7 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["rate"]
         self.optimiser.zero_grad(set_to_none=True)
-        value = loss(self.model, batch)
+        value = loss(self.model, batch, self._stream())
         if not torch.isfinite(value):
             raise FloatingPointError(f"training loss is {value.item()} at step {self.step}: lower the learning rate")
         self.fabric.backward(value)
@@ -173,9 +174,14 @@ class Trainer:
         self.step += 1
         return float(value.detach())
 
+    def _stream(self) -> torch.Generator:
+        """Random stream of this step and process, the same when a resumed run repeats it."""
+        identity = np.random.default_rng([self.plan.seed, self.step, self.fabric.global_rank, 1])
+        return torch.Generator().manual_seed(int(identity.integers(2**62)))
+
     @torch.no_grad()
     def _validate(self, held_out: Tensor, loss: Loss) -> float:
-        parts = [loss(self.model, self.fabric.to_device(part)) for part in held_out.split(self.plan.batch_size)]
+        parts = [loss(self.model, self.fabric.to_device(part), None) for part in held_out.split(self.plan.batch_size)]
         sizes = [len(part) for part in held_out.split(self.plan.batch_size)]
         return float(sum(float(p) * n for p, n in zip(parts, sizes, strict=True)) / sum(sizes))
 

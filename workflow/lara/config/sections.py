@@ -171,6 +171,9 @@ class Forecaster(Section):
     """A network that predicts the tendency over one step."""
 
     blocks: Count = Field(4, description="blocks of the network [1]")
+    input_noise: float = Field(
+        0.1, ge=0, description="white noise on the first state of a training sample [std of 24 h changes]"
+    )
     network: Transformer = Field(Transformer(), description="the network's blocks")
     training: Training = Field(
         Training(phases=(Phase(steps=1600, learning_rate=1e-3), Phase(steps=100, learning_rate=1e-4, rollout=4))),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from lara.experiment.run import Run
 from lara.networks import weights
 from lara.networks.patches import patchify
 from lara.store import StateStore
-from lara.training import Curve, Plan, Report, Sequences, Stage, Trainer, area_weighted, spread
+from lara.training import Curve, Loss, Plan, Report, Sequences, Stage, Trainer, area_weighted, spread
 
 PCA_STATES = 1500
 LEARNING_CODE = ("*coder.py", "forecaster.py", "training.py", "normalise.py", "networks/*.py", "experiment/learning.py")
@@ -117,7 +117,7 @@ def _train(
     groups: list[dict[str, Any]],
     training: Training,
     name: str,
-    loss: Callable[[nn.Module, Tensor], Tensor],
+    loss: Loss,
     report: Report,
 ) -> bool:
     """Train to the end of the plan; whether this process is the one that writes files."""
@@ -150,25 +150,32 @@ def _seed(run: Run, name: str) -> int:
     return int(run.generator("weights", name).integers(2**62))
 
 
-def _reconstruction_loss(run: Run, training: Training) -> Callable[[nn.Module, Tensor], Tensor]:
+def _reconstruction_loss(run: Run, training: Training) -> Loss:
     compare = area_weighted(channel_weights(run, training)[:, None, None] * run.area_weights())
 
-    def loss(model: nn.Module, batch: Tensor) -> Tensor:
+    def loss(model: nn.Module, batch: Tensor, _: torch.Generator | None) -> Tensor:
         state = run.normaliser.normalise(batch[:, 0])
         return compare(model(state), state)
 
     return loss
 
 
-def _forecast_loss(run: Run, training: Training) -> Callable[[nn.Module, Tensor], Tensor]:
-    """Mean square error in units of one-step changes, averaged over the steps of the rollout."""
+def _forecast_loss(run: Run, training: Training) -> Loss:
+    """Mean square error in units of one-step changes, averaged over the steps of the rollout.
+
+    In training the first state carries white noise, so that the forecaster learns to remove what no atmosphere has: the
+    seams that analyses and its own errors leave between patches.
+    """
+    noise = run.config.forecaster.input_noise
     change = run.tensor(run.statistics.tendency_std / run.statistics.change_std).float()
     weight = channel_weights(run, training) / change**2
     compare = area_weighted(weight[:, None, None] * run.area_weights())
 
-    def loss(model: nn.Module, batch: Tensor) -> Tensor:
+    def loss(model: nn.Module, batch: Tensor, stream: torch.Generator | None) -> Tensor:
         truth = run.normaliser.normalise(batch.flatten(0, 1)).unflatten(0, batch.shape[:2])
         state, total = truth[:, 0], torch.zeros((), device=batch.device)
+        if stream is not None and noise:
+            state = state + noise * torch.randn(state.shape, generator=stream).to(state.device)
         for k in range(1, truth.shape[1]):
             state = model(state)
             total = total + compare(state, truth[:, k])

@@ -206,7 +206,9 @@ def time_range(begin: Any, end: Any, step: np.timedelta64) -> np.ndarray:
 
 def _sizes(network: Any) -> dict[str, Any]:
     return {
-        key: value for key, value in network.model_dump(mode="json").items() if key not in ("training", "linear_rate")
+        key: value
+        for key, value in network.model_dump(mode="json").items()
+        if key not in ("training", "linear_rate", "input_noise")
     }
 
 
