@@ -1,6 +1,7 @@
 """LARA: from an atmosphere to a reanalysis by latent 4D-Var, with its verification and figures.
 
 Stages, each a target: data models covariance observations reanalysis verification figures benchmarks, and all.
+Comparisons, each a target beyond `all`: osse uncertainty single_observations minimisers peers.
 """
 
 import sys
@@ -23,6 +24,11 @@ include: "workflow/rules/observations.smk"
 include: "workflow/rules/assimilation.smk"
 include: "workflow/rules/verification.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/osse.smk"
+include: "workflow/rules/uncertainty.smk"
+include: "workflow/rules/single.smk"
+include: "workflow/rules/minimisers.smk"
+include: "workflow/rules/peers.smk"
 include: "workflow/rules/benchmarks.smk"
 
 
@@ -35,6 +41,11 @@ localrules:
     reanalysis,
     verification,
     figures,
+    osse,
+    uncertainty,
+    single_observations,
+    minimisers,
+    peers,
     benchmarks,
 
 

@@ -25,7 +25,7 @@ def archive(tmp_path):
     path = tmp_path / "archive.zarr"
     store.create_archive(path, GRID, CHANNELS, TIMES, {"experiment": "toy"})
     for first in range(0, 12, 3):
-        store.write_archive(path, first, STATES[first : first + 3], STATES[first : first + 3] + 1)
+        store.write_archive(path, first, analysis=STATES[first : first + 3], background=STATES[first : first + 3] + 1)
     store.seal_archive(path)
     return path
 
@@ -44,7 +44,7 @@ def test_an_archive_does_not_depend_on_the_blocks_it_was_written_in(archive, tmp
     """Blocks of three times rewrite shards, one of all does not: same bytes everywhere, so a restart is invisible."""
     other = tmp_path / "other.zarr"
     store.create_archive(other, GRID, CHANNELS, TIMES, {"experiment": "toy"})
-    store.write_archive(other, 0, STATES, STATES + 1)
+    store.write_archive(other, 0, analysis=STATES, background=STATES + 1)
     store.seal_archive(other)
     described = [json.loads(Path(f"{path}.receipt.json").read_text()) for path in (archive, other)]
     assert described[0] == described[1]
@@ -57,7 +57,7 @@ def test_a_sealed_archive_is_whole_and_opens_in_daily_blocks(archive):
 
 
 def test_writing_again_withdraws_the_seal(archive):
-    store.write_archive(archive, 0, STATES[:1], STATES[:1])
+    store.write_archive(archive, 0, analysis=STATES[:1], background=STATES[:1])
     with pytest.raises(StoreError, match="not sealed"):
         store.open_archive(archive)
 
@@ -65,7 +65,7 @@ def test_writing_again_withdraws_the_seal(archive):
 def test_an_archive_with_times_not_yet_written_cannot_be_sealed(tmp_path):
     path = tmp_path / "archive.zarr"
     store.create_archive(path, GRID, CHANNELS, TIMES, {})
-    store.write_archive(path, 0, STATES[:7], STATES[:7])
+    store.write_archive(path, 0, analysis=STATES[:7], background=STATES[:7])
     with pytest.raises(StoreError, match=r"c\.1\.0\.0.* not all written"):
         store.seal_archive(path)
 
@@ -101,7 +101,7 @@ def test_nan_and_times_outside_are_refused_by_an_archive(archive):
     bad = STATES[:2].copy()
     bad[1, 0] = np.nan
     with pytest.raises(StoreError, match="msl at 2000-02-27T06"):
-        store.write_archive(archive, 0, STATES[:2], bad)
+        store.write_archive(archive, 0, analysis=STATES[:2], background=bad)
     with pytest.raises(StoreError, match="12 times"):
-        store.write_archive(archive, 11, STATES[:2], STATES[:2])
+        store.write_archive(archive, 11, analysis=STATES[:2], background=STATES[:2])
     assert store.verify_archive(archive) == []

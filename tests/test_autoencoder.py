@@ -1,11 +1,12 @@
 """The autoencoder starts at the PCA, the PCA is the best linear map, and training can reach every parameter."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
 
-from lara.autoencoder import Autoencoder, principal_components
+from lara.autoencoder import Autoencoder, consistent, principal_components
 from lara.networks.shape import Shape
 
 SHAPE = Shape(
@@ -108,6 +109,16 @@ def test_a_second_reconstruction_by_the_pca_changes_nothing():
     """D E is a projection; float32 rounding of values of order 1."""
     module, x = fitted((0, 0)), torch.randn(2, 3, 8, 16)
     torch.testing.assert_close(module(module(x)), module(x), rtol=0, atol=1e-4)
+
+
+def test_corrections_find_what_a_state_was_decoded_from():
+    """With E(D(z)) = z + ρ sin z each of them multiplies the error by ρ at most."""
+    latent, rho = normal(100), 0.2
+    gap = [
+        float((consistent(lambda x: x + rho * x.sin(), lambda z: z, n)(latent) - latent).abs().max()) for n in range(6)
+    ]
+    assert all(after <= rho * before for before, after in pairwise(gap))
+    assert gap[0] > 0.1
 
 
 def test_gradients_reach_every_parameter_after_one_step():

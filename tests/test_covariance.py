@@ -104,6 +104,35 @@ def test_neighbours_that_share_their_error_are_seen_to():
     assert found.neighbour_correlation == pytest.approx(1.0, abs=1e-6)
 
 
+def correlated(count, correlation):
+    """Pairs whose differences (l, 4, 8) have standard deviations that vary and this correlation between channels."""
+    factor = torch.linalg.cholesky(torch.tensor(correlation, dtype=torch.float64))
+    std = torch.rand(len(factor), 4, 8, generator=torch.Generator().manual_seed(0)) + 0.5
+    for pair in drawn(count, torch.ones_like(std)):
+        noise = torch.einsum("kl,nlhw->nkhw", factor, (pair.long - pair.short).double())
+        yield nmc.Pairs(torch.zeros_like(noise), std * noise, pair.valid)
+
+
+def test_correlations_of_channels_and_their_factor_are_recovered():
+    """F Fᵀ = C exactly where C is positive definite (rounding), and C is what the differences were drawn with, within
+    4.5 standard errors 1/√(32 n) = 0.006 (n = 800) though standard deviations vary from place to place."""
+    truth = [[1.0, 0.8, 0.0], [0.8, 1.0, -0.3], [0.0, -0.3, 1.0]]
+    found = latent.estimate(correlated(800, truth), lambda x: x)
+    np.testing.assert_allclose(found.factor @ found.factor.T, found.channel_correlation, atol=1e-12)
+    np.testing.assert_allclose(found.factor @ found.factor.T, truth, atol=4.5 / np.sqrt(32 * 800))
+    np.testing.assert_allclose(found.std**2, found.variance, rtol=1e-12)
+
+
+def test_correlations_that_are_no_covariance_yet_are_drawn_towards_the_identity():
+    """Channel 2 copies channel 0: the least eigenvalue 0 becomes 0.001, variances stay 1, correlations shrink by as
+    much. Rounding of float64."""
+    found = latent.estimate(drawn(800, torch.ones(3, 4, 8)), lambda x: x.double()[:, [0, 1, 0]])
+    shrunk = found.factor @ found.factor.T
+    assert np.linalg.eigvalsh(shrunk)[0] == pytest.approx(1e-3, rel=1e-6)
+    np.testing.assert_allclose(np.diag(shrunk), 1.0, rtol=1e-12)
+    np.testing.assert_allclose(shrunk[0, 1:], 0.999 * found.channel_correlation[0, 1:], rtol=1e-6)
+
+
 @pytest.mark.parametrize("count", [0, 1])
 def test_fewer_than_two_pairs_are_refused(count):
     """A variance of one sample is no variance; the key to raise is named, whether there is one pair or none."""

@@ -1,5 +1,7 @@
 """The observation table, the network of sites, and the observations of a twin experiment."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +10,9 @@ from lara import store
 from lara.grid import Grid
 from lara.observations import network, table
 from lara.observations.simulate import simulate
+from lara.observations.table import Flag
 from lara.state import Channels
+from tables import table_of
 
 GRID = Grid.gaussian(32, 64)
 CHANNELS = Channels.of(["msl", "t2m"], ["z", "q"], [500, 850])
@@ -144,6 +148,7 @@ def test_the_table_survives_parquet(simulated, tmp_path):
         ("MetaData/pressure", -1.0, "row 5: MetaData/pressure = -1.0"),
         ("MetaData/dateTime", pd.NaT, "row 5: MetaData/dateTime"),
         ("variable", "temperature", "row 5: variable = temperature"),
+        ("PreQC", 3, "row 5: PreQC = 3 must be a Flag.*11"),
         ("ObsError", 0.0, "row 5: ObsError = 0.0 must be positive"),
         ("ObsValue", np.nan, "row 5: ObsValue = nan"),
     ],
@@ -176,11 +181,75 @@ def test_a_window_is_cut_half_open(simulated):
     assert set(cut["MetaData/dateTime"]) == set(TIMES[2:4])
 
 
+def outcome_of(rows, error_std, rejected=False, fresh_from=None):
+    """Background 4, analysis 4.5."""
+    p = len(rows)
+    flags = table.effective_flags(table.prior_flags(rows, fresh_from), error_std, np.full(p, rejected))
+    return table.Outcome(np.full(p, 4.0), np.full(p, 4.5), error_std, flags, np.ones(p))
+
+
 def test_feedback_states_departures_as_observation_minus_model_and_survives_parquet(simulated, tmp_path):
-    rows = simulated.iloc[:3].assign(withheld=[False, True, False], PreQC=[0, 0, 3], ObsValue=5.0)
-    departures = table.feedback(rows, np.full(3, 4.0), np.full(3, 4.5), np.array([2.0, np.inf, np.inf]), TIMES[0])
+    rows = simulated.iloc[:3].assign(withheld=[False, True, False], PreQC=[0, 0, 12], ObsValue=5.0)
+    departures = table.feedback(rows, outcome_of(rows, np.array([2.0, np.inf, np.inf])), TIMES[0])
     assert departures["ombg"].tolist() == [1.0, 1.0, 1.0]
     assert departures["oman"].tolist() == [0.5, 0.5, 0.5]
-    assert departures["EffectiveQC"].tolist() == [table.USED, table.PASSIVE, table.REJECTED]
+    assert departures["EffectiveQC"].tolist() == [Flag.PASS, Flag.PASSIVE, Flag.BOUNDS]
     table.write_feedback(departures, tmp_path / "feedback.parquet")
-    assert table.read_feedback(tmp_path / "feedback.parquet")["ombg"].tolist() == [1.0, 1.0, 1.0]
+    pd.testing.assert_frame_equal(
+        table.read_feedback(tmp_path / "feedback.parquet"), departures.astype(table.FEEDBACK_COLUMNS)
+    )
+
+
+def test_every_flag_has_a_reason_of_its_own():
+    assert len({flag.reason for flag in Flag}) == len(Flag) == len(table.REASONS)
+
+
+def test_the_first_reason_against_a_datum_is_the_one_it_is_given():
+    """Screening, then missing, then seen before, then withheld; only what is left is up to the background check."""
+    rows = table_of(
+        [0.0] * 6,
+        [0.0] * 6,
+        time=TIMES[[0, 0, 0, 1, 1, 1]],
+        ObsValue=[1.0, np.nan, 1.0, 1.0, 1.0, 1.0],
+        PreQC=[Flag.BLACK, 0, 0, 0, 0, 0],
+        withheld=[True, True, True, True, False, False],
+    )
+    prior = table.prior_flags(rows, fresh_from=TIMES[1])
+    expected = [Flag.BLACK, Flag.MISSING, Flag.USED_BEFORE, Flag.PASSIVE, Flag.PASS, Flag.PASS]
+    assert prior.tolist() == expected
+    error = np.array([np.inf] * 5 + [1.0])
+    final = table.effective_flags(prior, error, np.array([True] * 5 + [False]))
+    assert final.tolist() == [*expected[:4], Flag.FGUESS, Flag.PASS]
+
+
+def test_where_nothing_was_minimised_every_good_datum_is_passive():
+    rows = table_of([0.0] * 2, [0.0] * 2, PreQC=[0, Flag.THINNED])
+    assert outcome_of(rows, np.full(2, np.inf)).flags.tolist() == [Flag.PASSIVE, Flag.THINNED]
+
+
+def test_counts_by_reason_add_up_to_the_rows(simulated):
+    rows = simulated.assign(PreQC=np.where(np.arange(len(simulated)) % 7, 0, Flag.THINNED))
+    error = np.where(rows["withheld"] | (rows["PreQC"] != 0), np.inf, rows["ObsError"])
+    counts = table.feedback(rows, outcome_of(rows, error), TIMES[0])["reason"].value_counts()
+    assert counts.sum() == len(rows)
+    assert counts["thinned"] == -(-len(rows) // 7)
+    assert set(counts.index) == {"used", "thinned", "passive: compared, not assimilated"}
+
+
+def test_feedback_of_an_empty_window_has_no_rows(tmp_path):
+    rows = table_of([], [])
+    table.write_feedback(table.feedback(rows, outcome_of(rows, np.zeros(0)), TIMES[0]), tmp_path / "none.parquet")
+    assert len(table.read_feedback(tmp_path / "none.parquet")) == 0
+
+
+def test_everything_rejected_is_reported_as_such():
+    rows = table_of([0.0] * 3, [0.0] * 3)
+    reported = table.feedback(rows, outcome_of(rows, np.full(3, np.inf), rejected=True), TIMES[0])
+    assert set(reported["reason"]) == {Flag.FGUESS.reason}
+
+
+def test_a_flag_that_contradicts_the_error_is_refused():
+    rows = table_of([0.0] * 2, [0.0] * 2)
+    outcome = replace(outcome_of(rows, np.ones(2)), error_std=np.array([1.0, np.inf]))
+    with pytest.raises(ValueError, match=r"row 1: flag 0 and error inf .* effective_flags"):
+        table.feedback(rows, outcome, TIMES[0])

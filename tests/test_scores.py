@@ -197,7 +197,7 @@ def test_departures_by_hand():
             table.PRESSURE: 50000.0,
             table.TIME: TIMES[[0, 1, 0, 0]],
             "withheld": [False, False, True, False],
-            "EffectiveQC": [table.USED, table.USED, table.PASSIVE, table.REJECTED],
+            "EffectiveQC": [table.Flag.PASS, table.Flag.PASS, table.Flag.PASSIVE, table.Flag.FGUESS],
             "ombg": [1.0, -3.0, 2.0, 999.0],
             "oman": [0.0, 2.0, 1.0, 999.0],
         }

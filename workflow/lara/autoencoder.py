@@ -11,6 +11,8 @@ the channel's standard deviation of 24 h changes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -18,6 +20,8 @@ from torch import Tensor, nn
 from lara.networks.attention import Position, blocks
 from lara.networks.patches import overlap_add, patchify, unpatchify, windows
 from lara.networks.shape import Shape
+
+Map = Callable[[Tensor], Tensor]
 
 
 class Linear(nn.Module):
@@ -106,6 +110,24 @@ class Autoencoder(nn.Module):
     def forward(self, state: Float[Tensor, "b c y x"]) -> Float[Tensor, "b c y x"]:
         """Reconstruction D(E(x))."""
         return self.decode(self.encode(state))
+
+
+def consistent(encode: Map, decode: Map, corrections: int) -> Map:
+    """Encoder under which a decoded state keeps its latent state, so that repeated passes D(E(x)) do not add up.
+
+        z_0 = E(x),    z_{i+1} = z_i + E(x) - E(D(z_i))
+
+    Its fixed point has E(D(z)) = E(x), which for x = D(z') is z'. Each correction multiplies what a pass changes by
+    I - ∂E(D(z))/∂z, small where the autoencoder is good; a PCA needs none.
+    """
+
+    def corrected(state: Tensor) -> Tensor:
+        latent = first = encode(state)
+        for _ in range(corrections):
+            latent = latent + first - encode(decode(latent))
+        return latent
+
+    return corrected
 
 
 def principal_components(

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from lara.assimilation.cycle import Analysis
     from lara.experiment.run import Run
 
@@ -101,30 +103,51 @@ def measure_forecaster(run: Run, _: str) -> None:
     _write(measuring.measure_forecaster(run), run.layout.errors("forecaster"))
 
 
-@command("autoencoder")
+@command("space")
 def estimate_background_error(run: Run, name: str) -> None:
-    """Latent background error covariance from forecast differences."""
+    """Background error covariance from forecast differences, in the space of an autoencoder or in `model` space."""
     from lara.experiment import covariance
 
-    covariance.save(run, name, covariance.estimate_background_error(run, name))
+    covariance.estimate_background_error(run, name)
+
+
+@command("experiment")
+def tune_experiment(run: Run, name: str) -> None:
+    """Search for factors on B and R over validation windows."""
+    from lara.experiment import tuning
+
+    progress = Progress(f"tuning {name}, windows")
+    tuning.tune_experiment(run, name, progress)
 
 
 @command()
 def draw_sites(run: Run, _: str) -> None:
     """Draw the observing network."""
-    from lara.experiment import cycling
+    from lara.experiment import observing
 
     run.layout.sites.parent.mkdir(parents=True, exist_ok=True)
-    cycling.draw_sites(run).to_parquet(run.layout.sites, index=False)
+    observing.draw_sites(run).to_parquet(run.layout.sites, index=False)
 
 
 @command("dataset")
 def simulate_observations(run: Run, name: str) -> None:
     """Observe a dataset with the network's errors."""
-    from lara.experiment import cycling
+    from lara.experiment import observing
     from lara.observations import table
 
-    table.write(cycling.simulate_observations(run, name), run.layout.observations(name))
+    table.write(observing.simulate_observations(run, name), run.layout.observations(name))
+
+
+@command("dataset")
+def screen_observations(run: Run, name: str) -> None:
+    """Check observations before any assimilation."""
+    from lara.experiment import observing
+    from lara.observations import table
+
+    screened = observing.screen_observations(run, name)
+    for flag, count in screened["PreQC"].value_counts().items():
+        print(f"{count} data: {table.Flag(flag).reason}", file=sys.stderr)
+    table.write(screened, run.layout.screened(name))
 
 
 @command("experiment")
@@ -135,7 +158,7 @@ def cycle_experiment(run: Run, name: str) -> None:
     progress = Progress(f"{name}, windows")
 
     def report(done: int, total: int, analysis: Analysis) -> None:
-        note = f", J {analysis.start.total:.0f} -> {analysis.end.total:.0f} for p = {analysis.used}"
+        note = f", J {analysis.start.total:.0f} -> {analysis.end.total:.0f} for p = {analysis.fit.used}"
         progress(done, total, note if analysis.minimum else "")
 
     run.layout.health(name).parent.mkdir(parents=True, exist_ok=True)
@@ -149,7 +172,7 @@ def score_experiment(run: Run, name: str) -> None:
 
     sums = scoring.score_experiment(run, name)
     _write(sums, run.layout.scores(name))
-    scoring.finish_scores(run, sums).to_csv(run.layout.finished_scores(name), index=False)
+    scoring.finish_scores(run, name, sums).to_csv(run.layout.finished_scores(name), index=False)
     scoring.score_innovations(run, name).to_csv(run.layout.innovations(name), index=False)
 
 
@@ -159,6 +182,63 @@ def score_forecasts(run: Run, _: str) -> None:
     from lara.experiment import scoring
 
     _write(scoring.score_forecasts(run, run.config.verification.reference), run.layout.scores("forecasts"))
+
+
+@command("experiment")
+def score_forecasts_of(run: Run, name: str) -> None:
+    """Squared errors of forecasts from an experiment's analyses."""
+    from lara.experiment import scoring
+
+    _write(scoring.score_forecasts_of(run, name), run.layout.forecast_scores(name))
+
+
+@command()
+def compare_osse(run: Run, _: str) -> None:
+    """Compare the experiments of the suite `osse`, time by time."""
+    from lara.experiment import osse
+
+    osse.compare_osse(run).to_csv(run.layout.osse, index=False)
+
+
+@command("experiment")
+def score_ensemble(run: Run, name: str) -> None:
+    """Spread, error, CRPS and ranks of an ensemble."""
+    from lara.experiment import scoring
+
+    _write(scoring.score_ensemble(run, name), run.layout.ensemble_scores(name))
+
+
+@command()
+def observe_once(run: Run, _: str) -> None:
+    """Assimilate single observations in every space they are shown in."""
+    from lara.experiment import once
+
+    for name, increments in once.observe_once(run).items():
+        _write(increments, run.layout.increments(name))
+
+
+@command()
+def compare_minimisers(run: Run, _: str) -> None:
+    """Minimise the same windows by every method."""
+    from lara.experiment import minimisers
+
+    _compare(run, "minimisers", minimisers.compare_minimisers)
+
+
+@command()
+def compare_batches(run: Run, _: str) -> None:
+    """Minimise the same windows in batches of several sizes."""
+    from lara.experiment import minimisers
+
+    _compare(run, "batching", minimisers.compare_batches)
+
+
+@command()
+def measure_overhead(run: Run, _: str) -> None:
+    """Time analyses against bare passes through the networks."""
+    from lara.experiment import minimisers
+
+    _compare(run, "overhead", minimisers.measure_overhead)
 
 
 @command("figure")
@@ -257,6 +337,13 @@ def _limit_threads(threads: int) -> None:
 def _training_progress(name: str) -> Callable[[int, int, float], None]:
     progress = Progress(f"{name}, steps")
     return lambda done, total, loss: progress(done, total, f", loss {loss:.4g}")
+
+
+def _compare(run: Run, name: str, compare: Callable[[Run, Callable[[int, int], None]], DataFrame]) -> None:
+    """Write the table of a comparison."""
+    path = run.layout.comparison(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    compare(run, Progress(name)).to_csv(path, index=False)
 
 
 def _write(dataset: object, path: Path) -> None:

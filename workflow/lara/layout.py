@@ -55,9 +55,17 @@ class Layout:
         """Measured errors of a network."""
         return self.network(name) / "errors.nc"
 
-    def background_error(self, autoencoder: str) -> Path:
-        """Latent background error covariance."""
-        return self.root / "covariance" / f"{autoencoder}.npz"
+    def background_error(self, space: str) -> Path:
+        """Background error covariance in the latent space of an autoencoder, or in `model` space."""
+        return self.root / "covariance" / f"{space}.npz"
+
+    def tuning(self, experiment: str) -> Path:
+        """Factors on B and R found for an experiment."""
+        return self.root / "covariance" / "tuning" / f"{experiment}.json"
+
+    def tuning_trials(self, experiment: str) -> Path:
+        """What every trial of that search scored."""
+        return self.root / "covariance" / "tuning" / f"{experiment}.csv"
 
     @property
     def sites(self) -> Path:
@@ -67,6 +75,10 @@ class Layout:
     def observations(self, dataset: str) -> Path:
         """Observation table of a dataset."""
         return self.root / "observations" / f"{dataset}.parquet"
+
+    def screened(self, dataset: str) -> Path:
+        """The same table with what screening has against each datum."""
+        return self.root / "observations" / f"{dataset}-screened.parquet"
 
     def archive(self, experiment: str) -> Path:
         """Store of analyses and backgrounds."""
@@ -84,9 +96,30 @@ class Layout:
         """One row per cycle: costs, evaluations, stop reason."""
         return self.root / "cycles" / experiment / "health.parquet"
 
+    def members(self, experiment: str) -> Path:
+        """Every member's analyses of the headline channels."""
+        return self.root / "cycles" / experiment / "members.nc"
+
+    def ensemble_scores(self, experiment: str) -> Path:
+        """Sums for the scores of an ensemble."""
+        return self.root / "scores" / f"{experiment}-ensemble.nc"
+
+    def increments(self, case: str) -> Path:
+        """Increments of a single observation in every space it is shown in."""
+        return self.root / "cycles" / "single-observations" / f"{case}.nc"
+
     def scores(self, name: str) -> Path:
         """Scores as saved arrays."""
         return self.root / "scores" / f"{name}.nc"
+
+    def forecast_scores(self, experiment: str) -> Path:
+        """Squared errors of forecasts from an experiment's analyses."""
+        return self.root / "scores" / f"{experiment}-forecasts.nc"
+
+    @property
+    def osse(self) -> Path:
+        """Analysis and forecast errors of the suite `osse`, method by method with intervals."""
+        return self.root / "scores" / "osse.csv"
 
     def finished_scores(self, experiment: str) -> Path:
         """RMSE, bias, MAE and ACC by channel, finished from the scores."""
@@ -115,6 +148,20 @@ class Layout:
     def benchmark(self, name: str) -> Path:
         """Resources used by a job."""
         return self.root / "benchmarks" / f"{name}.tsv"
+
+    def comparison(self, name: str) -> Path:
+        """Table of a comparison of methods."""
+        return self.root / "benchmarks" / f"{name}.csv"
+
+    @property
+    def peers(self) -> Path:
+        """Environment of the packages LARA is compared with."""
+        return self.root / "benchmarks" / "peers-env"
+
+    @property
+    def peers_installed(self) -> Path:
+        """What that environment holds, written once it is complete."""
+        return self.root / "benchmarks" / "peers-installed.txt"
 
     @property
     def costs(self) -> Path:

@@ -20,14 +20,36 @@ RUN = Layout(Path("results") / CONFIG.name)
 PACKAGE = Path(workflow.basedir) / "workflow" / "lara"
 TRANSFORMERS = [name for name, a in CONFIG.autoencoders.items() if a.kind == "transformer"]
 EXPERIMENTS = list(CONFIG.experiments)
+REANALYSIS, OSSE = CONFIG.suite("reanalysis"), CONFIG.suite("osse")
+ENSEMBLES = [name for name, experiment in CONFIG.experiments.items() if experiment.members > 1]
+TUNED = [name for name, e in CONFIG.experiments.items() if e.factors is None and e.method.endswith("dvar")]
+MODEL_SPACE = "model"  # beside the names of the autoencoders, whose latent spaces have a B each
 REFERENCE = CONFIG.verification.reference
 TRAINING_THREADS = max(1, (workflow.cores or 16) // 2)  # the two networks train side by side
 
 
+CYCLING_CODE = (  # what the result of a cycled window depends on
+    "assimilation/",
+    "experiment/scheme",
+    "experiment/observing",
+    "experiment/ensemble",
+    "experiment/covariance",
+    "covariance/",
+    "observations/",
+    "networks/",
+)
+
+
+def one_of(names):
+    """Regular expression that matches these names alone, nothing where there are none."""
+    return "|".join(sorted(names)) or "(?!)"
+
+
 wildcard_constraints:
-    dataset="|".join(CONFIG.datasets),
-    autoencoder="|".join(CONFIG.autoencoders),
-    experiment="|".join(EXPERIMENTS),
+    dataset=one_of(CONFIG.datasets),
+    autoencoder=one_of(CONFIG.autoencoders),
+    experiment=one_of(EXPERIMENTS),
+    space=one_of([*CONFIG.autoencoders, MODEL_SPACE]),
 
 
 def code(*modules):
@@ -54,17 +76,78 @@ def dataset_settings(wildcards):
     return settings("seed", "step_hours", "source", "state", "grid", f"datasets.{wildcards.dataset}")
 
 
+def autoencoder_settings(wildcards):
+    """What the weights of an autoencoder depend on."""
+    own = settings("seed", f"autoencoders.{wildcards.autoencoder}")
+    own[f"autoencoders.{wildcards.autoencoder}"].pop("corrections")
+    return own
+
+
+def corrections_of(space):
+    """What an encoding depends on beyond the weights."""
+    return None if space == MODEL_SPACE else CONFIG.autoencoders[space].corrections
+
+
+def variational(name):
+    """Whether an experiment assimilates."""
+    return CONFIG.experiments[name].method.endswith("dvar")
+
+
 def experiment_settings(wildcards):
-    """What a cycled experiment depends on beyond its inputs."""
-    own = ["step_hours", f"experiments.{wildcards.experiment}"]
-    variational = CONFIG.experiments[wildcards.experiment].method.endswith("dvar")
-    return settings(*own, *(["minimiser", "background_error.scale"] if variational else []))
+    """What a cycled experiment depends on beyond its inputs; which suite it belongs to is no such thing."""
+    own = settings("step_hours", f"experiments.{wildcards.experiment}")
+    own[f"experiments.{wildcards.experiment}"].pop("suite")
+    own["corrections"] = corrections_of(space_of(wildcards.experiment))
+    if variational(wildcards.experiment):
+        own |= settings("minimiser", "quality_control.background_check", "quality_control.huber")
+    if wildcards.experiment in ENSEMBLES:
+        own |= settings("seed", "verification.headline")
+    return own
 
 
-def latent_space(wildcards):
-    """What an experiment needs of its autoencoder; nothing where it has none."""
-    name = CONFIG.experiments[wildcards.experiment].autoencoder
-    return [] if name is None else [RUN.weights(name), RUN.errors(name), RUN.background_error(name)]
+def tuning_settings(wildcards):
+    """What a search depends on beyond its inputs: the scheme, not the period it is for."""
+    own = settings("step_hours", "minimiser", "tuning", "quality_control.huber")
+    chosen = CONFIG.experiments[wildcards.experiment]
+    scheme = ("method", "latent_covariance", "slots", "slot_hours", "overlap", "increment_form", "model_error")
+    own["corrections"] = corrections_of(space_of(wildcards.experiment))
+    return own | {key: getattr(chosen, key) for key in scheme}
+
+
+def space_of(name):
+    """The space an experiment works in: its autoencoder's, or model space."""
+    return CONFIG.experiments[name].autoencoder or MODEL_SPACE
+
+
+def autoencoder_of_space(wildcards):
+    """Weights of a latent space's autoencoder; nothing for model space."""
+    return [] if wildcards.space == MODEL_SPACE else [RUN.weights(wildcards.space)]
+
+
+def space_of_experiment(wildcards):
+    """What an experiment needs of its space: B, and of a latent one the autoencoder and its error."""
+    name, space = wildcards.experiment, space_of(wildcards.experiment)
+    latent = [] if space == MODEL_SPACE else [RUN.weights(space), RUN.errors(space)]
+    return [*latent, RUN.background_error(space)] if variational(name) else latent
+
+
+def tuned_factors_of(name):
+    """The factors found for an experiment that names none."""
+    return [RUN.tuning(name)] if name in TUNED else []
+
+
+def tuned_factors(wildcards):
+    """The same for a job."""
+    return tuned_factors_of(wildcards.experiment)
+
+
+def windows_of_reference():
+    """All that the windows of the reference experiment are made of."""
+    chosen = CONFIG.experiments[REFERENCE]
+    space = space_of(REFERENCE)
+    networks = [RUN.weights("forecaster"), RUN.errors("forecaster"), RUN.weights(space), RUN.errors(space)]
+    made = [RUN.statistics, RUN.background_error(space), *tuned_factors_of(REFERENCE)]
+    return [*networks, *made, RUN.screened(chosen.dataset), RUN.archive_receipt(REFERENCE)]
 
 
 def truth_of(name):

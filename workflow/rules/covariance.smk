@@ -1,19 +1,19 @@
-"""The background error covariance of every latent space."""
+"""The background error covariance of every space, and the factors on B and R of experiments."""
 
 
 rule estimate_background_error:
-    """Variance per latent element of forecast differences over the training period."""
+    """From forecast differences over the training period: in a latent space, or by control variables in model space."""
     input:
+        autoencoder_of_space,
         statistics=RUN.statistics,
-        autoencoder=RUN.weights("{autoencoder}"),
         forecaster=RUN.weights("forecaster"),
         training=[RUN.dataset_receipt(name) for name in CONFIG.using("training")],
     output:
-        RUN.background_error("{autoencoder}"),
+        RUN.background_error("{space}"),
     log:
-        RUN.log("estimate-background-error-{autoencoder}"),
+        RUN.log("estimate-background-error-{space}"),
     benchmark:
-        RUN.benchmark("estimate-background-error-{autoencoder}")
+        RUN.benchmark("estimate-background-error-{space}")
     conda:
         "../../envs/gpu.yaml"
     threads: 1
@@ -22,15 +22,48 @@ rule estimate_background_error:
         mem_mb=4000,
         runtime=120,
     params:
-        settings=settings("background_error.samples", "background_error.lead_hours"),
+        settings=settings("background_error"),
+        corrections=lambda wildcards: corrections_of(wildcards.space),
         code=code("covariance/", "experiment/covariance", "networks/"),
         run=RUN.root,
     shell:
-        "lara estimate-background-error --run {params.run} --autoencoder {wildcards.autoencoder}"
+        "lara estimate-background-error --run {params.run} --space {wildcards.space}"
+        " --threads {threads} 2>&1 | tee {log}"
+
+
+rule tune_experiment:
+    """Factors on B and R by maximum likelihood of innovations, cycling over validation windows."""
+    input:
+        space_of_experiment,
+        statistics=RUN.statistics,
+        forecaster=RUN.weights("forecaster"),
+        model_error=RUN.errors("forecaster"),
+        truth=RUN.dataset_receipt(CONFIG.tuning.dataset),
+        observations=RUN.screened(CONFIG.tuning.dataset),
+    output:
+        factors=RUN.tuning("{experiment}"),
+        trials=RUN.tuning_trials("{experiment}"),
+    log:
+        RUN.log("tune-experiment-{experiment}"),
+    benchmark:
+        RUN.benchmark("tune-experiment-{experiment}")
+    conda:
+        "../../envs/gpu.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=6000,
+        runtime=720,
+    params:
+        settings=tuning_settings,
+        code=code(*CYCLING_CODE, "experiment/tuning"),
+        run=RUN.root,
+    shell:
+        "lara tune-experiment --run {params.run} --experiment {wildcards.experiment}"
         " --threads {threads} 2>&1 | tee {log}"
 
 
 rule covariance:
-    """The background error of every autoencoder."""
+    """The background error of every space that an experiment of the default suite works in."""
     input:
-        [RUN.background_error(name) for name in CONFIG.autoencoders],
+        [RUN.background_error(space_of(name)) for name in CONFIG.suite("reanalysis") if variational(name)],

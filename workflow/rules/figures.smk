@@ -1,7 +1,7 @@
 """Figures, each with its arrays saved beside it."""
 
 SHOWN_AUTOENCODER = CONFIG.experiments[REFERENCE].autoencoder
-COMPARED = [RUN.scores(name) for name in EXPERIMENTS] + [RUN.errors(SHOWN_AUTOENCODER)]
+COMPARED = [RUN.scores(name) for name in REANALYSIS] + [RUN.errors(SHOWN_AUTOENCODER)]
 FIELD_FIGURES = {
     "analysis_maps": [RUN.archive_receipt(REFERENCE), truth_of(REFERENCE), RUN.sites],
     "rmse_over_time": COMPARED,
@@ -15,12 +15,35 @@ TABLE_FIGURES = {
     "innovations": [RUN.innovations(REFERENCE)],
     "convergence": [RUN.health(REFERENCE)],
 }
+ASKED_FIELD_FIGURES = {  # drawn by targets of their own
+    **{f"spread_skill_{name}": [RUN.ensemble_scores(name)] for name in ENSEMBLES},
+    **{
+        f"single_observation_{name}": [RUN.increments(name)]
+        for name, case in CONFIG.single_observations.items()
+        if case.level is not None
+    },
+}
+ASKED_TABLE_FIGURES = {
+    "minimisers": [RUN.comparison("minimisers")],
+    "batching": [RUN.comparison("batching")],
+    **({"osse": [RUN.osse]} if OSSE else {}),
+    **({"tuning": [RUN.tuning_trials(name) for name in TUNED]} if TUNED else {}),
+}
+DRAWN_FROM = FIELD_FIGURES | TABLE_FIGURES | ASKED_FIELD_FIGURES | ASKED_TABLE_FIGURES
+
+
+def drawing_code(figure):
+    """Modules that draw a figure."""
+    drawing = {"osse": "osse_table"}.get(figure, figure)
+    for family in ("spread_skill", "single_observation"):
+        drawing = family if figure.startswith(f"{family}_") else drawing
+    return f"verification/figures/{drawing}"
 
 
 rule draw_figure:
     """Gather and save a figure's fields, then draw it."""
     input:
-        lambda wildcards: {**FIELD_FIGURES, **TABLE_FIGURES}[wildcards.figure],
+        lambda wildcards: DRAWN_FROM[wildcards.figure],
     output:
         RUN.figure_fields("{figure}"),
         report(RUN.figure("{figure}"), category="figures"),
@@ -29,7 +52,7 @@ rule draw_figure:
     benchmark:
         RUN.benchmark("draw-figure-{figure}")
     wildcard_constraints:
-        figure="|".join(FIELD_FIGURES),
+        figure=one_of(FIELD_FIGURES | ASKED_FIELD_FIGURES),
     conda:
         "../../envs/cpu.yaml"
     threads: 1
@@ -44,7 +67,11 @@ rule draw_figure:
             "experiment/scoring",
             "verification/scores",
             "verification/significance",
-            f"verification/figures/{wildcards.figure}",
+            "experiment/saving",
+            "verification/convergence",
+            "verification/ensemble",
+            "verification/throughput",
+            drawing_code(wildcards.figure),
             "verification/figures/maps",
             "verification/figures/style",
         ),
@@ -58,7 +85,7 @@ use rule draw_figure as draw_figure_of_table with:
         RUN.figure_table("{figure}"),
         report(RUN.figure("{figure}"), category="figures"),
     wildcard_constraints:
-        figure="|".join(TABLE_FIGURES),
+        figure=one_of(TABLE_FIGURES | ASKED_TABLE_FIGURES),
 
 
 rule figures:

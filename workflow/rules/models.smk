@@ -22,7 +22,7 @@ rule train_autoencoder:
         mem_mb=8000,
         runtime=1440,
     params:
-        settings=lambda wildcards: settings("seed", f"autoencoders.{wildcards.autoencoder}"),
+        settings=autoencoder_settings,
         run=RUN.root,
     shell:
         "lara train-autoencoder --run {params.run} --autoencoder {wildcards.autoencoder}"
@@ -75,6 +75,7 @@ rule measure_autoencoder:
         mem_mb=4000,
         runtime=60,
     params:
+        corrections=lambda wildcards: corrections_of(wildcards.autoencoder),
         run=RUN.root,
         code=code("experiment/measuring", "experiment/learning", "autoencoder", "networks/", "normalise"),
     shell:
@@ -101,7 +102,7 @@ rule measure_forecaster:
         mem_mb=4000,
         runtime=60,
     params:
-        slots=max(experiment.slots for experiment in CONFIG.experiments.values()),
+        window_hours=max((e.slots - 1) * e.slot_hours for e in CONFIG.experiments.values()),
         run=RUN.root,
         code=code("experiment/measuring", "forecaster", "networks/", "normalise"),
     shell:

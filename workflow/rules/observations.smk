@@ -48,14 +48,41 @@ rule simulate_observations:
         runtime=60,
     params:
         settings=settings("seed", "observations.error_std"),
-        code=code("observations/", "experiment/cycling"),
+        code=code("observations/", "experiment/observing"),
         run=RUN.root,
     shell:
         "lara simulate-observations --run {params.run} --dataset {wildcards.dataset}"
         " --threads {threads} 2>&1 | tee {log}"
 
 
+rule screen_observations:
+    """Flag what no analysis is to use: missing, blacklisted, far from climatology, repeated, thinned."""
+    input:
+        statistics=RUN.statistics,
+        observations=RUN.observations("{dataset}"),
+        blacklist=CONFIG.quality_control.blacklist or [],
+    output:
+        RUN.screened("{dataset}"),
+    log:
+        RUN.log("screen-observations-{dataset}"),
+    benchmark:
+        RUN.benchmark("screen-observations-{dataset}")
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        settings=settings("quality_control"),
+        code=code("observations/", "experiment/observing"),
+        run=RUN.root,
+    shell:
+        "lara screen-observations --run {params.run} --dataset {wildcards.dataset}"
+        " --threads {threads} 2>&1 | tee {log}"
+
+
 rule observations:
     """The observations of every test dataset."""
     input:
-        [RUN.observations(name) for name in CONFIG.using("test")],
+        [RUN.screened(name) for name in CONFIG.using("test")],

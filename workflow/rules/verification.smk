@@ -1,6 +1,6 @@
 """Scores against truth and observations, and the summary of the run."""
 
-FORECAST_STARTS = [name for name in EXPERIMENTS if name == REFERENCE or CONFIG.experiments[name].method == "free"]
+FORECAST_STARTS = [name for name in REANALYSIS if name == REFERENCE or CONFIG.experiments[name].method == "free"]
 
 
 rule score_experiment:
@@ -25,7 +25,7 @@ rule score_experiment:
         mem_mb=4000,
         runtime=60,
     params:
-        settings=settings("verification.spin_up_days"),
+        settings=lambda wildcards: {"spin_up_days": CONFIG.spin_up_days(wildcards.experiment)},
         code=code(
             "verification/scores",
             "verification/innovations",
@@ -76,9 +76,9 @@ rule summarise:
     """Every headline figure of the run in one JSON file."""
     input:
         errors=rules.models.input,
-        scores=[RUN.scores(name) for name in [*EXPERIMENTS, "forecasts"]],
-        innovations=[RUN.innovations(name) for name in EXPERIMENTS],
-        health=[RUN.health(name) for name in EXPERIMENTS],
+        scores=[RUN.scores(name) for name in [*REANALYSIS, "forecasts"]],
+        innovations=[RUN.innovations(name) for name in REANALYSIS],
+        health=[RUN.health(name) for name in REANALYSIS],
     output:
         RUN.summary,
     log:
@@ -108,4 +108,4 @@ rule verification:
     """Every score and the summary."""
     input:
         RUN.summary,
-        [RUN.finished_scores(name) for name in EXPERIMENTS],
+        [RUN.finished_scores(name) for name in REANALYSIS],

@@ -1,66 +1,92 @@
 """Control variable transform: z = z_b + B^½ χ, so that the background term is ½ χᵀχ.
 
-Bannister (2008), Q. J. R. Meteorol. Soc. 134, 1971–1996, doi:10.1002/qj.340. The diagonal transform is the
-paper's B_z: one variance per latent element. Any other B only has to meet `Control`; the adjoint B^{½ᵀ} comes
-from autograd.
+Bannister (2008), Q. J. R. Meteorol. Soc. 134, 1971–1996, doi:10.1002/qj.340. The diagonal transform is the paper's
+B_z: one variance per latent element. The block transform adds the correlations of the channels at one place,
+
+    B^½ = diag(σ) (L ⊗ I),   L Lᵀ = C, the channel correlation pooled over places.
+
+Any other B only has to meet `Control`; the adjoint B^{½ᵀ} comes from autograd. The first axis counts independent
+problems; a transform that is the same for all has length 1 there.
 """
 
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 
 class Control(Protocol):
-    """A square root of B: linear, differentiable, and B = apply ∘ applyᵀ.
+    """A square root of B: linear, differentiable twice, and B = apply ∘ applyᵀ. χ may have any shape per problem."""
 
-    χ may have any shape; increments have the shape of z. `inverse` is a right inverse, apply(inverse(δz)) =
-    δz for δz in the range of B^½.
-    """
+    def zeros(self, batch: int) -> Float[Tensor, "b ..."]:
+        """χ = 0, the background of `batch` problems, with the dtype and device of the control."""
 
-    @property
-    def variance(self) -> Float[Tensor, "..."]:
-        """diag(B), shape and squared units of z."""
-
-    def zeros(self) -> Float[Tensor, "..."]:
-        """χ = 0: the background, with the shape, dtype and device of the control."""
-
-    def apply(self, chi: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    def apply(self, chi: Float[Tensor, "b ..."]) -> Float[Tensor, "b ..."]:
         """δz = B^½ χ."""
 
-    def inverse(self, increment: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """χ with B^½ χ = δz."""
+    def select(self, members: Int[Tensor, " s"]) -> "Control":
+        """The transform of some of the problems."""
 
 
 @dataclass(frozen=True, eq=False)
 class DiagonalControl:
     """B = diag(variance), B^½ χ = std · χ element by element; χ and z have the same shape.
 
-    Raises ValueError for a variance that is not finite and positive.
+    variance: (b, …) or (1, …), squared units of z. Raises ValueError where it is not finite and positive.
     """
 
-    variance: Float[Tensor, "..."]
+    variance: Float[Tensor, "b ..."]
 
     def __post_init__(self) -> None:
-        bad = ~(torch.isfinite(self.variance) & (self.variance > 0))
-        if bad.any():
-            where = tuple(torch.nonzero(bad)[0].tolist())
-            raise ValueError(
-                f"background variance of {int(bad.sum())} elements is not positive and finite, the first at"
-                f" {where}: {self.variance[where].item()};"
-                " estimate B from more samples or drop the constant element"
-            )
+        _require_variance(self.variance)
 
-    def zeros(self) -> Float[Tensor, "..."]:
+    def zeros(self, batch: int) -> Float[Tensor, "b ..."]:
         """χ = 0."""
-        return torch.zeros_like(self.variance)
+        return self.variance.new_zeros(batch, *self.variance.shape[1:])
 
-    def apply(self, chi: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    def apply(self, chi: Float[Tensor, "b ..."]) -> Float[Tensor, "b ..."]:
         """δz = std · χ."""
         return self.variance.sqrt() * chi
 
-    def inverse(self, increment: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """χ = δz / std."""
-        return increment / self.variance.sqrt()
+    def select(self, members: Int[Tensor, " s"]) -> "DiagonalControl":
+        """The variances of some of the problems."""
+        return self if len(self.variance) == 1 else DiagonalControl(self.variance[members])
+
+
+@dataclass(frozen=True, eq=False)
+class BlockControl:
+    """B = diag(σ) (C ⊗ I) diag(σ): channels correlate at each place, places do not correlate.
+
+    variance: σ² (b or 1, l, h, w). factor: L (l, l) with L Lᵀ = C. Raises ValueError for a variance that is not finite
+    and positive.
+    """
+
+    variance: Float[Tensor, "b l h w"]
+    factor: Float[Tensor, "l l"]
+
+    def __post_init__(self) -> None:
+        _require_variance(self.variance)
+
+    def zeros(self, batch: int) -> Float[Tensor, "b l h w"]:
+        """χ = 0."""
+        return self.variance.new_zeros(batch, *self.variance.shape[1:])
+
+    def apply(self, chi: Float[Tensor, "b l h w"]) -> Float[Tensor, "b l h w"]:
+        """δz = σ · (L χ)."""
+        return self.variance.sqrt() * torch.einsum("ij,bjhw->bihw", self.factor, chi)
+
+    def select(self, members: Int[Tensor, " s"]) -> "BlockControl":
+        """The variances of some of the problems."""
+        return self if len(self.variance) == 1 else BlockControl(self.variance[members], self.factor)
+
+
+def _require_variance(variance: Float[Tensor, "b ..."]) -> None:
+    bad = ~(torch.isfinite(variance) & (variance > 0))
+    if bad.any():
+        where = tuple(torch.nonzero(bad)[0].tolist())
+        raise ValueError(
+            f"background variance of {int(bad.sum())} elements is not positive and finite, the first at {where}: "
+            f"{variance[where].item()}; estimate B from more samples or drop the constant element"
+        )

@@ -1,32 +1,29 @@
-"""One analysis, and a sequence of them: the next background is the forecast from the window's last analysis.
+"""Analyses of windows, and sequences of them: the next background is the forecast from the window's last analysis.
 
     analysis_j = x_j(χ_a),  χ_a = argmin J,       background_{w+1} = M(analysis_{k−1} of window w)
 
-A method is a callable (window, background, observations) → Analysis. Three exist: `assimilate` (latent with a
-model's encode and decode, model space with the identity) and the controls `free` and `autoencoder_only`,
-which use no observation but report their fit to them. Bind their other arguments with `functools.partial`.
+Where windows overlap, the next background is the analysis at the next window's begin. A method is a callable (windows,
+start, observations) → analyses, one per member of the batch. Three exist: `assimilate` (latent with a model's encode
+and decode, model space with the identity) and the controls `free` and `autoencoder_only`, which use no observation but
+report their fit to them. Bind their other arguments with `functools.partial`.
 """
 
-import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lara.assimilation import AssimilationError
 from lara.assimilation.control import Control
-from lara.assimilation.cost import (
-    CostFunction,
-    Map,
-    Observations,
-    increment_form,
-    integrate,
-    observation_term,
-    present,
-)
-from lara.assimilation.minimise import LBFGS, Minimum, minimise
+from lara.assimilation.cost import CostFunction, Observations, normalised_departure, observation_term, present
+from lara.assimilation.minimise import Minimum, minimise
+from lara.assimilation.quality import GAUSSIAN, Norm, background_check, background_std_at
+from lara.assimilation.search import Method as Minimiser
+from lara.assimilation.trajectory import Map, StrongConstraint, Trajectory, WeakConstraint, integrate
 from lara.assimilation.window import Window
 
 
@@ -37,19 +34,43 @@ def identity(state: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Model:
-    """The callables step x_k ↦ x_{k+1}, encode x ↦ z and decode z ↦ x, with x in SI units.
+    """The callables step x_k ↦ x_{k+1}, encode x ↦ z and decode z ↦ x on batches, with x in SI units.
 
-    Model space leaves encode and decode the identity. increment_form: decode to x_b + D(z) − D(z_b).
+    Model space leaves encode and decode the identity.
     """
 
     step: Map
     encode: Map = identity
     decode: Map = identity
-    increment_form: bool = False
 
-    def decoder(self, latent: Float[Tensor, "..."], state: Float[Tensor, "..."]) -> Map:
-        """The map z ↦ x_0 around the background z_b, x_b."""
-        return increment_form(self.decode, latent, state) if self.increment_form else self.decode
+
+@dataclass(frozen=True, eq=False)
+class Scheme:
+    """How a window is assimilated.
+
+    control: B^½. norm: ρ of the observation term. background_std: (HBHᵀ)^½ by slot, channel and latitude (b or 1, …),
+    with which data beyond check_threshold standard deviations of the innovation are rejected; None checks nothing.
+    increment_form: decode to x_b + D(z) − D(z_b). forcing: Q^½ of the weak constraint, None for a perfect model.
+    recompute: save memory.
+    """
+
+    model: Model
+    control: Control
+    minimiser: Minimiser
+    norm: Norm = GAUSSIAN
+    background_std: Float[Tensor, "b k c y 1"] | None = None
+    check_threshold: float | None = None
+    increment_form: bool = False
+    forcing: Control | None = None
+    recompute: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """What a window starts from: x_b at its begin (b, …), and what the minimisations before left, by member."""
+
+    background: Float[Tensor, "b ..."]
+    memories: tuple[Any, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -66,174 +87,232 @@ class Terms:
 
 
 @dataclass(frozen=True, eq=False)
+class Fit:
+    """A window's data beside its trajectories, each (p,), one number per datum, missing or not.
+
+    hofx_…: H of the background and of the analysis. error_std: σ in the analysis, ∞ where unused. rejected: by the
+    background check. weight: what the norm left of each datum's influence, 1 where Gaussian. background_std: (HBHᵀ)^½
+    as the check assumes it, NaN without one.
+    """
+
+    hofx_background: Float[Tensor, " p"]
+    hofx_analysis: Float[Tensor, " p"]
+    value: Float[Tensor, " p"]
+    error_std: Float[Tensor, " p"]
+    rejected: Bool[Tensor, " p"]
+    weight: Float[Tensor, " p"]
+    background_std: Float[Tensor, " p"]
+    slot: Int[Tensor, " p"]
+
+    @property
+    def used(self) -> int:
+        """Number of data that are not missing."""
+        return int(torch.isfinite(self.error_std).sum())
+
+
+@dataclass(frozen=True, eq=False)
 class Analysis:
     """One window's background and analysis.
 
-    background, analysis: trajectories of x at the window's slots. hofx_…: H of each, one per datum, missing
-    or not. start, end: J at χ = 0 and at the analysis. used: p, the number of data that are not missing.
+    background, analysis: trajectories of x at the window's slots (k, …). start, end: J at χ = 0 and at the analysis.
     minimum: None for a method that assimilates nothing, and then J is only the fit to the data.
     """
 
     window: Window
     background: Float[Tensor, "k ..."]
     analysis: Float[Tensor, "k ..."]
-    hofx_background: Float[Tensor, " p"]
-    hofx_analysis: Float[Tensor, " p"]
+    fit: Fit
     start: Terms
     end: Terms
-    used: int
     minimum: Minimum | None = None
 
-    @property
-    def health(self) -> dict[str, object]:
-        """One row of the health ledger; 2J/p is near 1 at a minimum when B and R are right, NaN without a minimum."""
-        least = self.minimum
-        return {
-            "begin": self.window.begin,
-            "J_start": self.start.total,
-            "J_end": self.end.total,
-            "Jb_start": self.start.background,
-            "Jb_end": self.end.background,
-            "Jo_start": self.start.observations,
-            "Jo_end": self.end.observations,
-            "gradient_norm_start": least.start_gradient_norm if least else math.nan,
-            "gradient_norm_end": least.gradient_norm if least else math.nan,
-            "evaluations": least.evaluations if least else 0,
-            "iterations": least.iterations if least else 0,
-            "reason": str(least.reason) if least else "no observations assimilated",
-            "p": self.used,
-            "2J/p": 2 * self.end.total / self.used if least and self.used else math.nan,
-        }
 
-
-Method = Callable[[Window, Tensor, Observations], Analysis]
+Method = Callable[[Sequence[Window], Start, Observations], list[Analysis]]
+Disturb = Callable[[Window, Tensor], Tensor]
 
 
 def cycle(
-    windows: Iterable[Window],
-    background: Float[Tensor, "..."],
+    windows: Sequence[Window],
+    start: Start,
     observations_of: Callable[[Window], Observations],
     method: Method,
     step: Map,
-) -> Iterator[Analysis]:
-    """Analyses of consecutive windows, the first from `background` (x_b at the first window's begin).
+    disturb: Disturb | None = None,
+) -> Iterator[list[Analysis]]:
+    """Analyses of consecutive windows, by member; the first from `start`.
 
-    To resume, start at the next window from `next_background` of the last analysis: the result is the same to
-    the bit.
+    disturb: (window, backgrounds) → backgrounds of an ensemble. To resume, begin with the next window from `next_start`
+    of the last analyses: the result is the same to the bit.
     """
-    for window in windows:
-        analysis = method(window, background, observations_of(window))
-        yield analysis
-        background = next_background(analysis.analysis, step)
+    for window, following in zip(windows, [*windows[1:], None], strict=True):
+        analyses = method([window] * len(start.background), start, observations_of(window))
+        yield analyses
+        if following is not None:
+            start = next_start(analyses, following, step, disturb)
 
 
-def next_background(analysis: Float[Tensor, "k ..."], step: Map) -> Float[Tensor, "..."]:
-    """x_b at the window's end: the forecast from the last analysis state."""
-    with torch.no_grad():
-        return step(analysis[-1])
+def next_start(analyses: Sequence[Analysis], window: Window, step: Map, disturb: Disturb | None = None) -> Start:
+    """What `window` starts from after the window before it."""
+    before = analyses[0].window
+    states = torch.stack([analysis.analysis[before.count - 1 - max(window.overlap - 1, 0)] for analysis in analyses])
+    if not window.overlap:
+        with torch.no_grad():
+            states = step(states)
+    memories = tuple(analysis.minimum.memory if analysis.minimum else None for analysis in analyses)
+    return Start(disturb(window, states) if disturb else states, memories)
 
 
-def assimilate(
-    window: Window,
-    background: Float[Tensor, "..."],
-    observations: Observations,
-    model: Model,
-    control: Control,
-    settings: LBFGS,
-) -> Analysis:
-    """Variational analysis of one window from x_b at its begin; without any datum it is χ = 0 exactly.
+def assimilate(windows: Sequence[Window], start: Start, observations: Observations, scheme: Scheme) -> list[Analysis]:
+    """Variational analyses of b windows from x_b at their begins; without any datum χ = 0 exactly.
 
     The background trajectory is the forecast from x_b itself, not from D(E(x_b)).
     Raises AssimilationError naming the window and what is not finite.
     """
-    first_guess = _forecast(window, "background", background, model.step)
-    hofx_background = _hofx(window, "background", first_guess, observations)
-    latent = _encoded(window, background, model)
-    try:
-        cost = CostFunction(latent, control, model.decoder(latent, background), model.step, window.count, observations)
-        minimum = minimise(cost.value_and_gradient, control.zeros(), settings)
-    except AssimilationError as error:
-        raise AssimilationError(f"window {window}: {error}") from error
+    first_guess = _forecast(windows, "background", start.background, scheme.model.step)
+    hofx_background = _hofx(windows, "background", first_guess, observations)
+    observations, rejected, spread = _checked(observations, hofx_background, scheme, first_guess.shape[-1])
+    cost = cost_function(windows, start.background, observations, scheme)
+    with _naming(windows):
+        minima = minimise(cost, cost.zeros(), scheme.minimiser, start.memories)
     with torch.no_grad():
-        analysis = cost.trajectory(minimum.argument)
-        background_term = 0.5 * float(minimum.argument.double().square().sum())
-    _require_finite(window, "analysis", analysis)
-    return Analysis(
-        window=window,
-        background=first_guess,
-        analysis=analysis,
-        hofx_background=hofx_background,
-        hofx_analysis=_hofx(window, "analysis", analysis, observations),
-        start=Terms(0.0, minimum.start_value),
-        end=Terms(background_term, minimum.value - background_term),
-        used=int(present(observations).sum()),
-        minimum=minimum,
-    )
+        analysis = cost.trajectory(torch.stack([minimum.argument for minimum in minima]))
+    _require_finite(windows, "analysis", analysis)
+    hofx = _hofx(windows, "analysis", analysis, observations)
+    fits = _fits(hofx_background, hofx, observations, rejected, scheme.norm, spread)
+    return [
+        Analysis(window, first_guess[i], analysis[i], fits[i], *_terms(minima[i]), minima[i])
+        for i, window in enumerate(windows)
+    ]
 
 
-def free(window: Window, background: Float[Tensor, "..."], observations: Observations, model: Model) -> Analysis:
-    """The background trajectory as the analysis: a run without observations."""
-    trajectory = _forecast(window, "background", background, model.step)
-    return _unassimilated(window, trajectory, trajectory, observations)
+def cost_function(
+    windows: Sequence[Window], background: Float[Tensor, "b ..."], observations: Observations, scheme: Scheme
+) -> CostFunction:
+    """J of b windows around their backgrounds x_b."""
+    model, slots = scheme.model, windows[0].count
+    latent = _encoded(windows, background, model)
+    anchor = None
+    if scheme.increment_form:
+        with torch.no_grad():
+            anchor = (background, model.decode(latent))
+    strong = StrongConstraint(latent, scheme.control, model.decode, model.step, slots, anchor, scheme.recompute)
+    trajectory: Trajectory = strong
+    if scheme.forcing is not None:
+        trajectory = WeakConstraint(strong, model.encode, scheme.forcing)
+    with _naming(windows):
+        return CostFunction(trajectory, observations, scheme.norm)
+
+
+def free(windows: Sequence[Window], start: Start, observations: Observations, model: Model) -> list[Analysis]:
+    """The background trajectories as the analyses: a run without observations."""
+    trajectory = _forecast(windows, "background", start.background, model.step)
+    return _unassimilated(windows, trajectory, trajectory, observations)
 
 
 def autoencoder_only(
-    window: Window, background: Float[Tensor, "..."], observations: Observations, model: Model
-) -> Analysis:
-    """The trajectory from D(E(x_b)) as the analysis: what the autoencoder does without observations."""
-    trajectory = _forecast(window, "background", background, model.step)
-    latent = _encoded(window, background, model)
+    windows: Sequence[Window], start: Start, observations: Observations, model: Model
+) -> list[Analysis]:
+    """The trajectories from D(E(x_b)) as the analyses: what the autoencoder does without observations."""
+    trajectory = _forecast(windows, "background", start.background, model.step)
+    latent = _encoded(windows, start.background, model)
     with torch.no_grad():
         decoded = model.decode(latent)
-    analysis = _forecast(window, "decoded background", decoded, model.step)
-    return _unassimilated(window, trajectory, analysis, observations)
+    return _unassimilated(
+        windows, trajectory, _forecast(windows, "decoded background", decoded, model.step), observations
+    )
 
 
-def _unassimilated(window: Window, background: Tensor, analysis: Tensor, observations: Observations) -> Analysis:
-    """An analysis that used no observation; its J is the fit J_o alone."""
-    before = _hofx(window, "background", background, observations)
-    after = _hofx(window, "analysis", analysis, observations)
-    start, end = (Terms(0.0, float(observation_term(observations, hofx))) for hofx in (before, after))
-    used = int(present(observations).sum())
-    return Analysis(window, background, analysis, before, after, start, end, used)
+def _unassimilated(
+    windows: Sequence[Window], background: Tensor, analysis: Tensor, observations: Observations
+) -> list[Analysis]:
+    """Analyses that used no observation; their J is the fit J_o alone."""
+    before = _hofx(windows, "background", background, observations)
+    after = _hofx(windows, "analysis", analysis, observations)
+    nothing = torch.zeros_like(before, dtype=torch.bool)
+    fits = _fits(before, after, observations, nothing, GAUSSIAN, torch.full_like(before, torch.nan))
+    costs = [observation_term(observations, hofx).tolist() for hofx in (before, after)]
+    return [
+        Analysis(window, background[i], analysis[i], fits[i], Terms(0.0, costs[0][i]), Terms(0.0, costs[1][i]))
+        for i, window in enumerate(windows)
+    ]
 
 
-def _encoded(window: Window, background: Tensor, model: Model) -> Float[Tensor, "..."]:
+def _fits(
+    before: Tensor, after: Tensor, observations: Observations, rejected: Tensor, norm: Norm, spread: Tensor
+) -> list[Fit]:
+    """The fits of all members, from (b, p) each."""
+    weight = norm.weight(normalised_departure(observations, after))
+    data = (observations.value, observations.error_std, rejected, weight, spread, observations.slot)
+    columns = (before, after, *data)
+    return [Fit(*row) for row in zip(*columns, strict=True)]
+
+
+def _terms(minimum: Minimum) -> tuple[Terms, Terms]:
+    background = 0.5 * float(minimum.argument.double().square().sum())
+    return Terms(0.0, minimum.start_value), Terms(background, minimum.value - background)
+
+
+def _checked(
+    observations: Observations, hofx: Float[Tensor, "b p"], scheme: Scheme, longitudes: int
+) -> tuple[Observations, Bool[Tensor, "b p"], Float[Tensor, "b p"]]:
+    """Observations that pass the background check, which were rejected, and (HBHᵀ)^½ at each datum."""
+    nothing = torch.zeros_like(hofx, dtype=torch.bool)
+    if scheme.background_std is None:
+        return observations, nothing, torch.full_like(hofx, torch.nan)
+    spread = background_std_at(observations, scheme.background_std, longitudes)
+    if scheme.check_threshold is None:
+        return observations, nothing, spread
+    return *background_check(observations, hofx, spread, scheme.check_threshold), spread
+
+
+@contextmanager
+def _naming(windows: Sequence[Window]) -> Iterator[None]:
+    """Puts the window, or all where members differ, before an error's own words."""
+    try:
+        yield
+    except AssimilationError as error:
+        raise AssimilationError(f"window {', '.join(dict.fromkeys(map(str, windows)))}: {error}") from error
+
+
+def _encoded(windows: Sequence[Window], background: Tensor, model: Model) -> Float[Tensor, "b ..."]:
     """z_b = E(x_b), checked."""
     with torch.no_grad():
         latent = model.encode(background)
-    if not torch.isfinite(latent).all():
-        raise AssimilationError(f"window {window}: encoded background is not finite; check the autoencoder")
+    for window, part in zip(windows, latent, strict=True):
+        if not torch.isfinite(part).all():
+            raise AssimilationError(f"window {window}: encoded background is not finite; check the autoencoder")
     return latent
 
 
-def _forecast(window: Window, name: str, state: Tensor, step: Map) -> Float[Tensor, "k ..."]:
-    """The window's trajectory from a state, every slot checked."""
+def _forecast(windows: Sequence[Window], name: str, state: Tensor, step: Map) -> Float[Tensor, "b k ..."]:
+    """The windows' trajectories from states, every slot checked."""
     with torch.no_grad():
-        trajectory = integrate(step, state, window.count)
-    _require_finite(window, name, trajectory)
+        trajectory = integrate(step, state, windows[0].count)
+    _require_finite(windows, name, trajectory)
     return trajectory
 
 
-def _hofx(window: Window, name: str, trajectory: Tensor, observations: Observations) -> Float[Tensor, " p"]:
-    """H of a trajectory; finite wherever a datum is present."""
+def _hofx(windows: Sequence[Window], name: str, trajectory: Tensor, observations: Observations) -> Float[Tensor, "b p"]:
+    """H of trajectories; finite wherever a datum is present."""
     with torch.no_grad():
         hofx = observations.hofx(trajectory)
     bad = present(observations) & ~torch.isfinite(hofx)
     if bad.any():
-        i = int(torch.nonzero(bad)[0])
+        member, i = torch.nonzero(bad)[0].tolist()
         raise AssimilationError(
-            f"window {window}: H({name}) of observation {i} is {hofx[i].item()}; check its place and operator"
+            f"window {windows[member]}: H({name}) of observation {i} is {hofx[member, i].item()}; check its place and "
+            "operator"
         )
     return hofx
 
 
-def _require_finite(window: Window, name: str, trajectory: Float[Tensor, "k ..."]) -> None:
+def _require_finite(windows: Sequence[Window], name: str, trajectories: Float[Tensor, "b k ..."]) -> None:
     """AssimilationError naming the first slot of a trajectory that is not finite."""
-    for time, state in zip(window.slots, trajectory, strict=True):
-        bad = int((~torch.isfinite(state)).sum())
-        if bad:
-            raise AssimilationError(
-                f"window {window}: {name} at {time} has {bad} values that are not finite;"
-                " check the previous analysis and the step's stability"
-            )
+    for window, states in zip(windows, trajectories, strict=True):
+        for time, state in zip(window.slots, states, strict=True):
+            bad = int((~torch.isfinite(state)).sum())
+            if bad:
+                raise AssimilationError(
+                    f"window {window}: {name} at {time} has {bad} values that are not finite;"
+                    " check the previous analysis and the step's stability"
+                )

@@ -10,12 +10,13 @@ back.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
+
+from lara.assimilation.search import Point, Request
 
 
 @dataclass(frozen=True)
@@ -38,20 +39,6 @@ class Wolfe:
 
 
 @dataclass(frozen=True, eq=False)
-class Point:
-    """χ with J and ∇J; J = ∞ where either is not finite."""
-
-    argument: Float[Tensor, "..."]
-    value: float
-    gradient: Float[Tensor, "..."]
-
-    @property
-    def norm(self) -> float:
-        """|∇J|."""
-        return math.sqrt(dot(self.gradient, self.gradient))
-
-
-@dataclass(frozen=True, eq=False)
 class Trial:
     """A point on a search line: step α, J and its derivative along the line."""
 
@@ -65,28 +52,29 @@ class Trial:
         return self.point.value
 
 
-Line = Callable[[float], Trial]
+Line = Callable[[float], Generator[Request, Any, Trial]]
+LineSearch = Generator[Request, Any, Trial | None]
 
 
-def wolfe_search(line: Line, start: Trial, step: float, rule: Wolfe) -> Trial | None:
+def wolfe_search(line: Line, start: Trial, step: float, rule: Wolfe) -> LineSearch:
     """A trial that meets both Wolfe conditions, None when none is found (algorithm 3.5)."""
-    previous, trial = start, line(step)
+    previous, trial = start, (yield from line(step))
     for _ in range(rule.trials):
         if _accepts(trial, start, rule):
             return trial
         if not _decreases(trial, start, rule) or trial.value >= previous.value:
-            return _zoom(line, start, (previous, trial), rule)
+            return (yield from _zoom(line, start, (previous, trial), rule))
         if trial.slope >= 0:
-            return _zoom(line, start, (trial, previous), rule)
-        previous, trial = trial, line(_beyond(previous, trial))
+            return (yield from _zoom(line, start, (trial, previous), rule))
+        previous, trial = trial, (yield from line(_beyond(previous, trial)))
     return None
 
 
-def _zoom(line: Line, start: Trial, bracket: tuple[Trial, Trial], rule: Wolfe) -> Trial | None:
+def _zoom(line: Line, start: Trial, bracket: tuple[Trial, Trial], rule: Wolfe) -> LineSearch:
     """A Wolfe trial between the bracket's lower and other end (algorithm 3.6)."""
     low, high = bracket
     for _ in range(rule.trials):
-        trial = line(_between(low, high))
+        trial = yield from line(_between(low, high))
         if _accepts(trial, start, rule):
             return trial
         if not _decreases(trial, start, rule) or trial.value >= low.value:
@@ -132,8 +120,3 @@ def _cubic_minimiser(a: Trial, b: Trial) -> float:
     root = math.copysign(math.sqrt(square), b.step - a.step)
     width = b.slope - a.slope + 2 * root
     return b.step - (b.step - a.step) * (b.slope + root - mean) / width if width else math.nan
-
-
-def dot(a: Float[Tensor, "..."], b: Float[Tensor, "..."]) -> float:
-    """aᵀb, accumulated in float64."""
-    return float(torch.dot(a.flatten().double(), b.flatten().double()))

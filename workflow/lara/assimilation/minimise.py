@@ -1,57 +1,58 @@
-"""Limited-memory BFGS with a strong-Wolfe line search.
+"""Minimisation of many cost functions at once: every window descends by its own rules, all share each evaluation.
 
-Nocedal & Wright, Numerical Optimization, 2nd ed. (2006), doi:10.1007/978-0-387-40065-5, algorithms 7.4, 7.5:
-
-    χ ← χ − α H ∇J(χ),   H from the last m pairs s = Δχ, y = Δ∇J, starting at (sᵀy / yᵀy) I
-
-A trial with a non-finite J or ∇J counts as J = ∞. The answer is the lowest point evaluated.
+Requests of one kind are answered in one batch, curvature products first, so that windows which have left their inner
+loop wait for the others before the next linearisation. The answer is the lowest point evaluated.
 """
 
 import math
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from lara.assimilation import AssimilationError
-from lara.assimilation.linesearch import Point, Trial, Wolfe, dot, wolfe_search
-
-Function = Callable[[Tensor], tuple[float, Tensor]]
-
-
-class Reason(StrEnum):
-    """Why a minimisation stopped."""
-
-    GRADIENT = "gradient tolerance reached"
-    DECREASE = "relative decrease below tolerance"
-    LIMIT = "evaluation limit reached"
-    SEARCH = "line search failed"
-    NOTHING = "nothing to minimise"
+from lara.assimilation.search import (
+    Evaluate,
+    LimitReached,
+    Linearise,
+    Method,
+    Multiply,
+    Outcome,
+    Point,
+    Reason,
+    Request,
+)
 
 
-@dataclass(frozen=True)
-class LBFGS:
-    """Settings of L-BFGS: `history` curvature pairs, at most `evaluations` gradients of J, and when to stop.
+class Linear(Protocol):
+    """J, ∇J and the curvature of J_o at one χ per window."""
 
-    It stops when the gradient norm has fallen to `gradient_tolerance` of its start, or when an iteration
-    lowers J by less than `decrease_tolerance` of its value. Raises ValueError for counts that are not
-    positive.
-    """
+    @property
+    def value(self) -> Float[Tensor, " b"]:
+        """J, float64."""
 
-    history: int = 10
-    evaluations: int = 60
-    gradient_tolerance: float = 1e-3
-    decrease_tolerance: float = 1e-5
-    wolfe: Wolfe = field(default_factory=Wolfe)
+    @property
+    def gradient(self) -> Float[Tensor, "b ..."]:
+        """∇J."""
 
-    def __post_init__(self) -> None:
-        for name in ("history", "evaluations"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"minimiser {name} = {getattr(self, name)}; give at least 1")
+    def multiply(self, direction: Float[Tensor, "b ..."]) -> Float[Tensor, "b ..."]:
+        """G'ᵀ W G' v."""
+
+
+class Problem(Protocol):
+    """J of b independent windows."""
+
+    def value_and_gradient(self, chi: Float[Tensor, "b ..."]) -> tuple[Float[Tensor, " b"], Float[Tensor, "b ..."]]:
+        """J (float64) and ∇J."""
+
+    def linearise(self, chi: Float[Tensor, "b ..."]) -> Linear:
+        """J, ∇J and the curvature at χ."""
+
+    def select(self, members: Int[Tensor, " s"]) -> "Problem":
+        """J of some of the windows."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,10 @@ class Record:
 
 @dataclass(frozen=True, eq=False)
 class Minimum:
-    """The lowest point evaluated, never above the start, and how it was reached."""
+    """The lowest point evaluated, never above the start, and how it was reached.
+
+    products: multiplications with the curvature, each about as dear as an evaluation. memory: for the next search.
+    """
 
     argument: Float[Tensor, "..."]
     value: float
@@ -74,128 +78,138 @@ class Minimum:
     gradient_norm: float
     start_gradient_norm: float
     evaluations: int
+    products: int
     iterations: int
     reason: Reason
     trace: tuple[Record, ...]
+    memory: Any = None
 
 
-def minimise(function: Function, start: Float[Tensor, "..."], settings: LBFGS) -> Minimum:
-    """Lowest point of J that L-BFGS finds from `start`; `function` returns (J, ∇J).
+def minimise(
+    problem: Problem, start: Float[Tensor, "b ..."], method: Method, memories: Sequence[Any] | None = None
+) -> list[Minimum]:
+    """The lowest points of J that `method` finds from `start`, one per window.
 
-    Raises AssimilationError when J or ∇J is not finite at the start.
+    memories: what earlier searches left, by window. Raises AssimilationError when J or ∇J is not finite at the start.
     """
-    evaluate = _Evaluator(function, settings.evaluations)
-    first = evaluate(start)
-    if not math.isfinite(first.value):
-        raise AssimilationError(
-            "J or its gradient is not finite at the background; check the background, observations and step"
-        )
-    iterations, reason = _iterate(evaluate, first, settings)
-    best = evaluate.best
-    return Minimum(
-        argument=best.argument,
-        value=best.value,
-        start_value=first.value,
-        gradient_norm=best.norm,
-        start_gradient_norm=first.norm,
-        evaluations=len(evaluate.trace),
-        iterations=iterations,
-        reason=reason,
-        trace=tuple(evaluate.trace),
-    )
+    descents = [_Descent(i, Evaluate(chi), method.evaluations) for i, chi in enumerate(start)]
+    batch = _Batch(problem, len(descents))
+    batch.evaluate(descents)
+    for descent, memory in zip(descents, memories or [None] * len(descents), strict=True):
+        descent.begin(method, memory)
+    while active := [descent for descent in descents if descent.request is not None]:
+        batch.answer(active)
+    return [descent.minimum() for descent in descents]
 
 
-class _LimitReached(Exception):
-    """No evaluation is left; ends the loop from any depth of a line search."""
+class _Descent:
+    """One window's search: its pending request, trace and lowest point."""
 
-
-class _Evaluator:
-    """J and ∇J, counted, with the trace and the lowest point kept."""
-
-    def __init__(self, function: Function, limit: int) -> None:
-        self.function, self.limit = function, limit
+    def __init__(self, number: int, request: Request | None, limit: int) -> None:
+        self.number, self.request, self.limit = number, request, limit
         self.trace: list[Record] = []
+        self.products = 0
+        self.first: Point
         self.best: Point
 
-    def __call__(self, argument: Float[Tensor, "..."]) -> Point:
-        if len(self.trace) == self.limit:
-            raise _LimitReached
-        value, gradient = self.function(argument)
+    def begin(self, method: Method, memory: Any) -> None:
+        """Start the search from the point just evaluated."""
+        self.first = self.best
+        if not math.isfinite(self.first.value):
+            raise AssimilationError(
+                f"J or its gradient is not finite at the background of member {self.number}; check the background, "
+                "observations and step"
+            )
+        self.search = method.search(self.first, memory)
+        self._go_on(lambda: next(self.search))
+
+    def send(self, answer: Any) -> None:
+        """Continue the search with the answer to its request."""
+        self._go_on(lambda: self.search.send(answer))
+
+    def _go_on(self, move: Any) -> None:
+        try:
+            self.request = move()
+            if len(self.trace) >= self.limit:  # no product either: it would serve a step that cannot be evaluated
+                self.request = self.search.throw(LimitReached)
+        except StopIteration as end:
+            self.request, self.outcome = None, end.value
+
+    def record(self, value: float, gradient: Tensor) -> Point:
+        """Count an evaluation."""
+        assert isinstance(self.request, Evaluate | Linearise)
         finite = math.isfinite(value) and bool(torch.isfinite(gradient).all())
-        point = Point(argument, value if finite else math.inf, gradient)
+        point = Point(self.request.argument, value if finite else math.inf, gradient)
         if not self.trace or point.value < self.best.value:
             self.best = point
         self.trace.append(Record(len(self.trace) + 1, point.value, point.norm, self.best.value))
         return point
 
-
-def _iterate(evaluate: _Evaluator, first: Point, settings: LBFGS) -> tuple[int, Reason]:
-    """(iterations, reason); a failed search is retried from the best point without history."""
-    current, pairs, iterations = first, Pairs(settings.history), 0
-    if first.norm == 0.0:
-        return iterations, Reason.NOTHING
-    try:
-        while True:
-            trial = _advance(evaluate, current, pairs, settings)
-            if trial is not None:
-                pairs.add(trial.point.argument - current.argument, trial.point.gradient - current.gradient)
-                iterations += 1
-                reason = _converged(first, current, trial.point, settings)
-                current = trial.point
-                if reason:
-                    return iterations, reason
-            elif pairs:
-                pairs, current = Pairs(settings.history), evaluate.best
-            else:
-                return iterations, Reason.SEARCH
-    except _LimitReached:
-        return iterations, Reason.LIMIT
+    def minimum(self) -> Minimum:
+        """The result of a search that has ended."""
+        outcome: Outcome = self.outcome
+        return Minimum(
+            argument=self.best.argument,
+            value=self.best.value,
+            start_value=self.first.value,
+            gradient_norm=self.best.norm,
+            start_gradient_norm=self.first.norm,
+            evaluations=len(self.trace),
+            products=self.products,
+            iterations=outcome.iterations,
+            reason=outcome.reason,
+            trace=tuple(self.trace),
+            memory=outcome.memory,
+        )
 
 
-def _converged(first: Point, previous: Point, current: Point, settings: LBFGS) -> Reason | None:
-    if current.norm <= settings.gradient_tolerance * first.norm:
-        return Reason.GRADIENT
-    if previous.value - current.value <= settings.decrease_tolerance * abs(previous.value):
-        return Reason.DECREASE
-    return None
+class _Batch:
+    """Answers requests of one kind together."""
+
+    def __init__(self, problem: Problem, size: int) -> None:
+        self.problem, self.size = problem, size
+        self.linear: Linear
+        self.linearised: list[int] = []
+
+    def answer(self, active: Sequence[_Descent]) -> None:
+        """Serve the first kind, in the order products, evaluations, linearisations, that anybody waits for."""
+        for kind, serve in ((Multiply, self._multiply), (Evaluate, self._evaluate), (Linearise, self._linearise)):
+            asking = [descent for descent in active if isinstance(descent.request, kind)]
+            if asking:
+                serve(asking)
+                return
+
+    def evaluate(self, descents: Sequence[_Descent]) -> list[Point]:
+        """The points at the requested χ."""
+        values, gradients = self._part(descents).value_and_gradient(_arguments(descents))
+        return [d.record(v, g) for d, v, g in zip(descents, values.tolist(), gradients, strict=True)]
+
+    def _evaluate(self, asking: Sequence[_Descent]) -> None:
+        for descent, point in zip(asking, self.evaluate(asking), strict=True):
+            descent.send(point)
+
+    def _linearise(self, asking: Sequence[_Descent]) -> None:
+        self.linear = self._part(asking).linearise(_arguments(asking))
+        self.linearised = [descent.number for descent in asking]
+        values, gradients = self.linear.value.tolist(), self.linear.gradient
+        points = [d.record(v, g) for d, v, g in zip(asking, values, gradients, strict=True)]
+        for descent, point in zip(asking, points, strict=True):
+            descent.send(point)
+
+    def _multiply(self, asking: Sequence[_Descent]) -> None:
+        directions = torch.zeros_like(self.linear.gradient)
+        places = [self.linearised.index(descent.number) for descent in asking]
+        directions[places] = torch.stack([descent.request.direction for descent in asking])  # type: ignore[union-attr]
+        products = self.linear.multiply(directions)
+        for descent, place in zip(asking, places, strict=True):
+            descent.products += 1
+            descent.send(products[place])
+
+    def _part(self, descents: Sequence[_Descent]) -> Problem:
+        if len(descents) == self.size:
+            return self.problem
+        return self.problem.select(torch.tensor([descent.number for descent in descents]))
 
 
-def _advance(evaluate: _Evaluator, point: Point, pairs: "Pairs", settings: LBFGS) -> Trial | None:
-    """The next iterate on the line from `point`; without history its first trial is at most a unit away."""
-    direction = pairs.direction(point.gradient)
-    step = 1.0 if pairs else min(1.0, 1.0 / point.norm)
-
-    def line(alpha: float) -> Trial:
-        trial = evaluate(point.argument + alpha * direction)
-        return Trial(alpha, dot(direction, trial.gradient), trial)
-
-    return wolfe_search(line, Trial(0.0, dot(direction, point.gradient), point), step, settings.wolfe)
-
-
-class Pairs:
-    """The last m changes of argument s and gradient y with sᵀy > 0, and the direction −H∇J they imply."""
-
-    def __init__(self, history: int) -> None:
-        self._pairs: deque[tuple[Tensor, Tensor, float]] = deque(maxlen=history)
-
-    def __len__(self) -> int:
-        return len(self._pairs)
-
-    def add(self, s: Float[Tensor, "..."], y: Float[Tensor, "..."]) -> None:
-        """Keep (s, y) unless its curvature is not positive beyond rounding."""
-        curvature = dot(s, y)
-        if curvature > torch.finfo(s.dtype).eps * math.sqrt(dot(s, s) * dot(y, y)):
-            self._pairs.append((s, y, curvature))
-
-    def direction(self, gradient: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """−H∇J by the two-loop recursion; −∇J without pairs."""
-        q, weights = gradient.clone(), []
-        for s, y, curvature in reversed(self._pairs):
-            weights.append(dot(s, q) / curvature)
-            q -= weights[-1] * y
-        if self._pairs:
-            _, y, curvature = self._pairs[-1]
-            q *= curvature / dot(y, y)
-        for (s, y, curvature), weight in zip(self._pairs, reversed(weights), strict=True):
-            q += (weight - dot(y, q) / curvature) * s
-        return -q
+def _arguments(descents: Sequence[_Descent]) -> Float[Tensor, "s ..."]:
+    return torch.stack([descent.request.argument for descent in descents])  # type: ignore[union-attr]

@@ -14,7 +14,18 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from lara.config import checks
-from lara.config.experiments import BackgroundError, Experiment, Minimiser, Observations, Verification
+from lara.config.experiments import (
+    BackgroundError,
+    Comparison,
+    Experiment,
+    Factors,
+    Minimiser,
+    Observations,
+    SingleObservation,
+    Tuning,
+    Verification,
+)
+from lara.config.quality import QualityControl
 from lara.config.sections import (
     Autoencoder,
     Count,
@@ -33,20 +44,25 @@ from lara.config.sections import (
 __all__ = [
     "Autoencoder",
     "BackgroundError",
+    "Comparison",
     "Config",
     "ConfigError",
     "Dataset",
     "Experiment",
+    "Factors",
     "Forecaster",
     "GridShape",
     "Minimiser",
     "Observations",
     "Phase",
+    "QualityControl",
     "Section",
     "Simulated",
+    "SingleObservation",
     "State",
     "Training",
     "Transformer",
+    "Tuning",
     "Verification",
     "load",
     "parse",
@@ -72,13 +88,30 @@ class Config(Section):
     forecaster: Forecaster = Field(Forecaster(), description="the forecaster")
     background_error: BackgroundError = Field(BackgroundError(), description="the background error covariance")
     observations: Observations = Field(Observations(), description="the observing network")
+    quality_control: QualityControl = Field(QualityControl(), description="checks of the observations")
     minimiser: Minimiser = Field(Minimiser(), description="the minimiser")
     experiments: dict[Name, Experiment] = Field(description="cycled runs by name")
+    tuning: Tuning = Field(Tuning(), description="search for the factors of experiments that name none")
     verification: Verification = Field(Verification(), description="scores and plots")
+    osse: Comparison = Field(Comparison(), description="scores of the suite `osse`")
+    ensemble: Comparison = Field(Comparison(), description="scores of the suite `ensemble`")
+    single_observations: dict[Name, SingleObservation] = Field(
+        default_factory=dict, description="single-observation cases by name"
+    )
+    observed_once: tuple[Name, ...] = Field((), description="experiments whose increments these cases show")
 
     def using(self, use: str) -> list[str]:
         """Names of the datasets with this use."""
         return [name for name, dataset in self.datasets.items() if dataset.use == use]
+
+    def suite(self, name: str) -> list[str]:
+        """Names of the experiments of a suite."""
+        return [key for key, experiment in self.experiments.items() if experiment.suite == name]
+
+    def spin_up_days(self, experiment: str) -> int:
+        """First days of an experiment left out of its scores."""
+        chosen = self.experiments[experiment].suite
+        return (self.verification if chosen == "reanalysis" else getattr(self, chosen)).spin_up_days
 
     def period(self, experiment: str) -> tuple[datetime, datetime]:
         """Half-open period of an experiment."""

@@ -11,7 +11,7 @@ from datetime import timedelta
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from lara.config.experiments import Experiment
+from lara.config import cycle_checks
 from lara.config.sections import Autoencoder, Forecaster
 from lara.variables import VARIABLES
 
@@ -23,8 +23,6 @@ Check = Callable[["Config"], Iterator[str]]
 SIMULATED_STEP_HOURS = 6
 LATITUDES = {21: 32, 31: 48, 42: 64, 63: 96, 85: 128}  # Gaussian rows by truncation; twice as many longitudes
 TRAINING_DAYS = 30  # fewer give no statistics
-FORECASTS = 4  # fewer give no interval
-VARIATIONAL = ("l4dvar", "l3dvar")
 
 
 def first_faults(config: Config) -> list[str]:
@@ -136,90 +134,6 @@ def observations(config: Config) -> Iterator[str]:
             yield f"observations.{key} {wanted} exceed half the cells of the grid: choose at most {most}"
 
 
-def background_leads(config: Config) -> Iterator[str]:
-    """Two lead times the forecaster reaches."""
-    short, long = config.background_error.lead_hours
-    if short >= long or short % config.step_hours or long % config.step_hours:
-        yield (
-            f"background_error.lead_hours {[short, long]} must increase and be multiples of step_hours "
-            f"{config.step_hours}: the usual pair is [24, 48]"
-        )
-
-
-def experiments(config: Config) -> Iterator[str]:
-    """Every experiment has its autoencoder, and whole windows within a test dataset."""
-    for name, experiment in config.experiments.items():
-        yield from _experiment(config, f"experiments.{name}", experiment)
-
-
-def _experiment(config: Config, key: str, experiment: Experiment) -> Iterator[str]:
-    step, dataset = config.step_hours, config.datasets.get(experiment.dataset)
-    if experiment.autoencoder is not None and experiment.autoencoder not in config.autoencoders:
-        yield f"{key}.autoencoder '{experiment.autoencoder}' is not one of {list(config.autoencoders)}"
-    if dataset is None or dataset.use != "test":
-        yield f"{key}.dataset '{experiment.dataset}' is not one of the test datasets {config.using('test')}"
-    elif dataset.begin + timedelta(hours=experiment.background_hours, days=experiment.days) > dataset.end:
-        yield f"{key}.days {experiment.days} run past the end of datasets.{experiment.dataset}: shorten it"
-    if experiment.background_hours % step:
-        yield f"{key}.background_hours {experiment.background_hours} is no multiple of step_hours {step}"
-    if experiment.days * 24 % (experiment.slots * step):
-        yield f"{key}: {experiment.days} days are not a whole number of windows of {experiment.slots} slots"
-
-
-def reference(config: Config) -> Iterator[str]:
-    """The reference has an increment and an autoencoder to show, and the others are scored over the same times."""
-    name = config.verification.reference
-    if name not in config.experiments:
-        yield f"verification.reference '{name}' is not one of {list(config.experiments)}"
-        return
-    shown = config.experiments[name]
-    if shown.method not in VARIATIONAL:
-        yield (
-            f"verification.reference '{name}' has method {shown.method}, which makes no analysis increment in a "
-            f"latent space: name an experiment of method {' or '.join(VARIATIONAL)}"
-        )
-    for other, experiment in config.experiments.items():
-        for key in ("dataset", "background_hours", "days"):
-            own, wanted = getattr(experiment, key), getattr(shown, key)
-            if own != wanted:
-                yield (
-                    f"experiments.{other}.{key} {own} differs from {wanted} of the reference experiments.{name}, "
-                    "and scores are compared over the same times: give both the same"
-                )
-
-
-def verification(config: Config) -> Iterator[str]:
-    """Something is left to score after the spin-up, and enough forecasts fit."""
-    chosen, shown = config.verification, config.experiments[config.verification.reference]
-    step, window = config.step_hours, config.step_hours * shown.slots
-    if chosen.spin_up_days >= shown.days:
-        yield f"verification.spin_up_days {chosen.spin_up_days} leave nothing of {shown.days} days: shorten them"
-    if chosen.lead_days * 24 % step:
-        yield f"verification.lead_days {chosen.lead_days:g} are no whole number of steps of {step} h: choose a multiple"
-    if chosen.forecast_every_days * 24 % window:
-        yield (
-            f"verification.forecast_every_days {chosen.forecast_every_days:g} are no whole number of windows of "
-            f"{window} h of experiments.{chosen.reference}, whose last slots forecasts start from: choose a multiple"
-        )
-    elif chosen.spin_up_days < shown.days and (count := _forecasts(config)) < FORECASTS:
-        yield (
-            f"verification.lead_days {chosen.lead_days:g} and forecast_every_days {chosen.forecast_every_days:g}: "
-            f"{count} forecasts fit between the spin-up and the end of datasets.{shown.dataset}, {FORECASTS} are "
-            "needed: shorten either, or lengthen experiments and dataset"
-        )
-
-
-def _forecasts(config: Config) -> int:
-    """How many forecasts start at the last slot of a window after the spin-up and end within the dataset."""
-    chosen, shown = config.verification, config.experiments[config.verification.reference]
-    begin, _ = config.period(chosen.reference)
-    step, window = config.step_hours, config.step_hours * shown.slots
-    last_state = (config.datasets[shown.dataset].end - begin) / timedelta(hours=1) - step
-    starts = [start for start in range(window - step, 24 * shown.days, window) if start >= 24 * chosen.spin_up_days]
-    every = round(chosen.forecast_every_days * 24 / window)
-    return sum(start + 24 * chosen.lead_days <= last_state for start in starts[::every])
-
-
 def _networks(config: Config) -> Iterator[tuple[str, Autoencoder | Forecaster]]:
     for name, autoencoder in config.autoencoders.items():
         yield f"autoencoders.{name}", autoencoder
@@ -234,8 +148,5 @@ CHECKS: tuple[Check, ...] = (
     networks,
     channels,
     observations,
-    background_leads,
-    experiments,
-    reference,
-    verification,
+    *cycle_checks.CHECKS,
 )

@@ -151,6 +151,9 @@ class Autoencoder(Section):
     latent_channels: Count = Field(90, description="channels of the latent space, one vector per patch [1]")
     encoder_blocks: Count = Field(3, description="blocks of the encoder's residual [1]")
     decoder_blocks: Count = Field(3, description="blocks of the decoder's residual [1]")
+    corrections: int = Field(
+        2, ge=0, description="corrections of an encoding, so that passes of encoder and decoder do not add up [1]"
+    )
     linear_rate: float = Field(0.1, ge=0, description="learning rate of the linear path over that of the residual [1]")
     network: Transformer = Field(Transformer(), description="the residual's blocks")
     training: Training = Field(

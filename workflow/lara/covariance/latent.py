@@ -2,7 +2,10 @@
 
     B_z = diag( sum_i d_i² / (N - 1) ),   d_i = E(x_i^long) - E(x_i^short)
 
-the estimate of Fan et al. (2026, doi:10.1126/sciadv.aea4248), without removal of the mean.
+the estimate of Fan et al. (2026, doi:10.1126/sciadv.aea4248), without removal of the mean. A block B_z keeps these
+variances and lets the channels of one location be correlated, by one matrix C = F Fᵀ for all locations:
+
+    B_z^½ χ = std ∘ (F χ),   C = ⟨s sᵀ⟩,   s = d / std, ⟨⟩ the mean over samples and locations
 """
 
 from __future__ import annotations
@@ -17,15 +20,35 @@ from torch import Tensor
 
 from lara.covariance.nmc import Pairs
 
+_LEAST = 1e-3  # eigenvalue of a correlation matrix that is factorised
+
 
 @dataclass(frozen=True)
 class LatentVariance:
-    """Diagonal of B_z with the valid times of its samples, and correlations of channels and neighbours as a check."""
+    """Diagonal of B_z with the valid times of its samples, correlations of channels, and of neighbours as a check."""
 
     variance: Float[np.ndarray, "l h w"]
     channel_correlation: Float[np.ndarray, "l l"]
     neighbour_correlation: Float[np.ndarray, " l"]
     valid: np.ndarray
+
+    @property
+    def std(self) -> Float[np.ndarray, "l h w"]:
+        """Square root of the variance."""
+        return np.sqrt(self.variance)
+
+    @property
+    def factor(self) -> Float[np.ndarray, "l l"]:
+        """F: lower Cholesky factor of the correlations of channels.
+
+        They are drawn towards the identity, C ← (1 − ρ) C + ρ I, by the ρ that raises the least eigenvalue to 0.001
+        where it is below, as with fewer samples than channels; variances stay (after Ledoit and Wolf 2004,
+        doi:10.1016/S0047-259X(03)00096-4, who choose ρ otherwise).
+        """
+        least = np.linalg.eigvalsh(self.channel_correlation)[0]
+        shrinkage = max(0.0, (_LEAST - least) / (1.0 - least))
+        identity = np.eye(len(self.channel_correlation))
+        return np.linalg.cholesky((1.0 - shrinkage) * self.channel_correlation + shrinkage * identity)
 
     @property
     def off_diagonal(self) -> float:

@@ -1,6 +1,6 @@
-"""What may be compared in a run: experiments over identical times, from their saved scores alone.
+"""What may be compared in a run: experiments of one suite over identical times, from their saved scores alone.
 
-The configuration gives all experiments one period of one dataset, hence the same truth and the same times.
+The configuration gives all experiments of a suite one period of one dataset, hence the same truth and the same times.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from lara.assimilation.window import Window, windows
+from lara.config import Experiment
 from lara.experiment.run import Run, hours, time
 from lara.verification import scores
 from lara.verification.significance import rmse_difference
@@ -16,15 +18,29 @@ from lara.verification.significance import rmse_difference
 DAYS_PER_BLOCK = 5
 
 
-def evaluation_begin(run: Run) -> np.datetime64:
-    """First time after the spin-up, the same for every experiment."""
-    begin, _ = run.config.period(run.config.verification.reference)
-    return time(begin) + hours(24 * run.config.verification.spin_up_days)
+def evaluation_begin(run: Run, name: str | None = None) -> np.datetime64:
+    """First time after the spin-up, the same for every experiment of a suite: that of `name`, or the default one."""
+    chosen = name or run.config.verification.reference
+    begin, _ = run.config.period(chosen)
+    return time(begin) + hours(24 * run.config.spin_up_days(chosen))
+
+
+def last_slots(run: Run, name: str) -> np.ndarray:
+    """Times of the last slots of an experiment's windows: no analysis has seen a later observation (datetime64[ns])."""
+    chosen = run.config.experiments[name]
+    period = windows_of(chosen, *(time(moment) for moment in run.config.period(name)))
+    return np.array([window.slots[-1] for window in period])
+
+
+def windows_of(chosen: Experiment, begin: np.datetime64, end: np.datetime64) -> list[Window]:
+    """The windows of an experiment that tile a period."""
+    return windows(begin, end, chosen.slots, hours(chosen.slot_hours), chosen.overlap)
 
 
 def controls(run: Run, name: str, method: str) -> list[str]:
-    """Experiments other than `name` that use a method."""
-    return [other for other, chosen in run.config.experiments.items() if chosen.method == method and other != name]
+    """Experiments of the suite of `name`, other than itself, that use a method."""
+    suite = run.config.suite(run.config.experiments[name].suite)
+    return [other for other in suite if run.config.experiments[other].method == method and other != name]
 
 
 def shown_autoencoder(run: Run) -> str:
@@ -33,9 +49,10 @@ def shown_autoencoder(run: Run) -> str:
 
 
 def all_sums(run: Run) -> xr.Dataset:
-    """Sums (experiment, kind, time, channel) of every experiment; ValueError when their times differ."""
-    parts = [xr.load_dataset(run.layout.scores(name)) for name in run.config.experiments]
-    return xr.concat(parts, pd.Index(list(run.config.experiments), name="experiment"), join="exact")
+    """Sums (experiment, kind, time, channel) of every experiment of the default suite; ValueError when times differ."""
+    names = run.config.suite("reanalysis")
+    parts = [xr.load_dataset(run.layout.scores(name)) for name in names]
+    return xr.concat(parts, pd.Index(names, name="experiment"), join="exact")
 
 
 def scored_sums(run: Run) -> xr.Dataset:

@@ -1,42 +1,65 @@
-"""Background error of a run."""
+"""Background error of a run, in latent spaces and in model space."""
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
-from lara.assimilation.control import DiagonalControl
-from lara.covariance import latent, nmc
+from lara import receipts
+from lara.assimilation.control import BlockControl, Control, DiagonalControl
+from lara.config import Experiment, Factors
+from lara.covariance import latent, nmc, spectral
 from lara.experiment.run import Run
 
+MODEL_SPACE = "model"  # its name among the latent spaces, which have those of their autoencoders
 
-def estimate_background_error(run: Run, autoencoder: str) -> latent.LatentVariance:
-    """B_z of an autoencoder from forecasts over the training period."""
+
+def forecast_pairs(run: Run) -> Iterator[nmc.Pairs]:
+    """Forecasts of two lead times over the training period, valid at the same times."""
     settings = run.config.background_error
-    leads = [hours // run.config.step_hours for hours in settings.lead_hours]
-    encode, _ = run.encoding(autoencoder)
-    pairs = nmc.forecast_pairs(run.stores("training"), run.forecast_step, (leads[0], leads[1]), settings.samples)
-    return latent.estimate(pairs, encode)
+    short, long = (hours // run.config.step_hours for hours in settings.lead_hours)
+    return nmc.forecast_pairs(run.stores("training"), run.forecast_step, (short, long), settings.samples)
 
 
-def save(run: Run, autoencoder: str, found: latent.LatentVariance) -> None:
-    """Write B_z with the valid times of its samples."""
-    path = run.layout.background_error(autoencoder)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
-        np.savez(
-            file,
-            variance=found.variance,
-            channel_correlation=found.channel_correlation,
-            neighbour_correlation=found.neighbour_correlation,
-            valid_time=found.valid,
-        )
+def estimate_background_error(run: Run, space: str) -> None:
+    """Write B of a space: an autoencoder's, or `model`."""
+    if space == MODEL_SPACE:
+        found = spectral.estimate(forecast_pairs(run), run.grid, run.channels)
+        save(run.layout.background_error(space), found.arrays())
+    else:
+        encode, _ = run.encoding(space)
+        save(run.layout.background_error(space), vars(latent.estimate(forecast_pairs(run), encode)))
 
 
-def control(run: Run, autoencoder: str) -> DiagonalControl:
-    """The control transform of an autoencoder's latent space, with the configured scale."""
-    path = run.layout.background_error(autoencoder)
+def save(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Write arrays to an .npz file that exists completely or not at all."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    receipts.write_bytes(path, buffer.getvalue())
+
+
+def load(run: Run, space: str) -> dict[str, np.ndarray]:
+    """Arrays of B of a space. FileNotFoundError naming the remedy when absent."""
+    path = run.layout.background_error(space)
     if not path.exists():
         raise FileNotFoundError(f"background error {path} does not exist: run `snakemake covariance`")
     with np.load(path) as file:
-        variance = run.tensor(file["variance"]).float()
-    return DiagonalControl(variance * run.config.background_error.scale)
+        return dict(file)
+
+
+def control(run: Run, chosen: Experiment, trials: Sequence[Factors], share: float = 1.0) -> Control:
+    """B^½ of an experiment's space, one member per trial of factors; share: another factor on every variance."""
+    arrays = load(run, chosen.autoencoder or MODEL_SPACE)
+    scale = run.tensor(np.array([share * trial.background for trial in trials], dtype=np.float32))
+    if chosen.autoencoder is None:
+        length = run.tensor(np.array([trial.length for trial in trials], dtype=np.float32))
+        found = spectral.SpectralCovariance.from_arrays(arrays).control().to(run.device)
+        return found.with_factors(scale, length)
+    variance = scale[:, None, None, None] * run.tensor(arrays["variance"]).float()
+    if chosen.latent_covariance == "diagonal":
+        return DiagonalControl(variance)
+    return BlockControl(variance, run.tensor(latent.LatentVariance(**arrays).factor).float())

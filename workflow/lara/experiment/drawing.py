@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
+from lara.experiment import drawing_comparisons
 from lara.experiment.comparing import all_sums, block_length, evaluation_begin, shown_autoencoder
 from lara.experiment.run import Run, hours
-from lara.observations.network import is_land
+from lara.experiment.saving import keep_fields, keep_table, land
 from lara.verification import scores
 from lara.verification.figures import (
     analysis_maps,
@@ -34,10 +34,11 @@ FORECASTER_TARGETS = {6: 0.50, 24: 0.55}
 
 def draw(run: Run, name: str) -> None:
     """Draw a figure; its arrays are kept beside it. KeyError names the figures there are."""
-    if name not in FIGURES:
-        raise KeyError(f"no figure '{name}': choose one of {', '.join(FIGURES)}")
+    known = {**FIGURES, **drawing_comparisons.figures(run)}
+    if name not in known:
+        raise KeyError(f"no figure '{name}': choose one of {', '.join(known)}")
     run.layout.figure(name).parent.mkdir(parents=True, exist_ok=True)
-    style.save(FIGURES[name](run), run.layout.figure(name))
+    style.save(known[name](run), run.layout.figure(name))
 
 
 def draw_learning_curves(run: Run) -> Figure:
@@ -48,14 +49,14 @@ def draw_learning_curves(run: Run) -> Figure:
         for name in [*trained, "forecaster"]
         for path in run.layout.curves(name)
     ]
-    saved = _saved_table(run, "learning_curves", pd.concat(parts, ignore_index=True))
+    saved = keep_table(run, "learning_curves", pd.concat(parts, ignore_index=True))
     curves = {str(name): rows for name, rows in saved.groupby("network", sort=False)}
     return learning_curves.draw({name: _training_and_validation(rows) for name, rows in curves.items()})
 
 
 def draw_analysis_maps(run: Run) -> Figure:
     """Truth, background, analysis and increment in the middle of the scored period of the reference experiment."""
-    saved = _saved(run, "analysis_maps", mapped_fields(run, run.config.verification.reference))
+    saved = keep_fields(run, "analysis_maps", mapped_fields(run, run.config.verification.reference))
     return analysis_maps.draw(saved, pd.read_parquet(run.layout.sites), saved["land"])
 
 
@@ -66,18 +67,19 @@ def mapped_fields(run: Run, name: str) -> xr.Dataset:
 
     mapped = run.config.verification.headline[0]
     archive = store.open_archive(run.layout.archive(name))
-    times = archive["time"].values[:: run.config.experiments[name].slots]
+    chosen = run.config.experiments[name]
+    times = archive["time"].values[:: chosen.slots - chosen.overlap]
     scored = times[times >= evaluation_begin(run)]
     archive = archive.sel(time=scored[len(scored) // 2 : len(scored) // 2 + 1])
     fields = {
-        "truth": run.store(run.config.experiments[name].dataset).at(archive["time"].values),
+        "truth": run.store(chosen.dataset).at(archive["time"].values),
         "background": states_of(run, archive, "_background"),
         "analysis": states_of(run, archive, ""),
     }
     channel = run.channels.position(mapped)
     coordinates = {"latitude": run.grid.latitude, "longitude": run.grid.longitude}
     maps = xr.Dataset({k: (("latitude", "longitude"), v[0, channel]) for k, v in fields.items()}, coordinates)
-    maps = maps.assign(increment=maps["analysis"] - maps["background"], land=_land(run))
+    maps = maps.assign(increment=maps["analysis"] - maps["background"], land=land(run))
     return maps.assign_attrs(channel=mapped, time=str(archive["time"].values[0])[:16])
 
 
@@ -85,7 +87,7 @@ def draw_rmse_over_time(run: Run) -> Figure:
     """Analysis RMSE of every experiment over the cycled period."""
     squares, begin = _squared_errors(run), evaluation_begin(run)
     gathered = evaluate(squares, begin, _block(run, squares.sel(time=slice(begin, None))), run.generator("bootstrap"))
-    saved = _saved(run, "rmse_over_time", gathered.assign(floor=_floor(run)))
+    saved = keep_fields(run, "rmse_over_time", gathered.assign(floor=_floor(run)))
     return rmse_over_time.draw(saved, list(run.config.verification.headline))
 
 
@@ -93,20 +95,20 @@ def draw_rmse_by_level(run: Run) -> Figure:
     """Analysis RMSE of every experiment by variable and level."""
     scored = _squared_errors(run).sel(time=slice(evaluation_begin(run), None))
     gathered = rmse_interval(scored, _block(run, scored), run.generator("bootstrap"), "time")
-    return rmse_by_level.draw(_saved(run, "rmse_by_level", gathered.assign(floor=_floor(run))))
+    return rmse_by_level.draw(keep_fields(run, "rmse_by_level", gathered.assign(floor=_floor(run))))
 
 
 def draw_innovations(run: Run) -> Figure:
     """Departures of the reference experiment by variable and level, used and withheld."""
     departures = pd.read_csv(run.layout.innovations(run.config.verification.reference))
-    return innovations.draw(_saved_table(run, "innovations", departures))
+    return innovations.draw(keep_table(run, "innovations", departures))
 
 
 def draw_forecast_rmse(run: Run) -> Figure:
     """Forecast RMSE against lead time."""
     found = xr.load_dataset(run.layout.scores("forecasts"))
     chosen = found.sel(channel=list(run.config.verification.headline))
-    return forecast_rmse.draw(_saved(run, "forecast_rmse", chosen))
+    return forecast_rmse.draw(keep_fields(run, "forecast_rmse", chosen))
 
 
 def draw_autoencoder_error(run: Run) -> Figure:
@@ -115,7 +117,7 @@ def draw_autoencoder_error(run: Run) -> Figure:
     scaled = {"autoencoder": errors["rmse"], "pca": errors["pca_rmse"]}
     gathered = xr.Dataset({key: value / errors["change_std"] for key, value in scaled.items()})
     gathered = gathered.assign_attrs(n=errors.attrs["samples"], compression=errors.attrs["compression"])
-    return autoencoder_error.draw(_saved(run, "autoencoder_error", gathered), AUTOENCODER_TARGET)
+    return autoencoder_error.draw(keep_fields(run, "autoencoder_error", gathered), AUTOENCODER_TARGET)
 
 
 def draw_forecaster_skill(run: Run) -> Figure:
@@ -123,7 +125,7 @@ def draw_forecaster_skill(run: Run) -> Figure:
     errors = xr.load_dataset(run.layout.errors("forecaster"))
     leads = [hours(h) for h in (6, 24, 48, 72) if hours(h) in errors["lead_time"].values]
     ratio = (errors["rmse"] / errors["persistence_rmse"]).sel(lead_time=leads).rename("ratio")
-    saved = _saved(run, "forecaster_skill", ratio.to_dataset().assign_attrs(n=errors.attrs["samples"]))
+    saved = keep_fields(run, "forecaster_skill", ratio.to_dataset().assign_attrs(n=errors.attrs["samples"]))
     return forecaster_skill.draw(saved["ratio"].assign_attrs(saved.attrs), FORECASTER_TARGETS)
 
 
@@ -134,7 +136,7 @@ def draw_convergence(run: Run) -> Figure:
         f"J{t}_{e}": f"j{t}_{e}" for t in "bo" for e in ("start", "end")
     }
     shown = health.rename(columns=names)[[*names.values(), "evaluations"]]
-    saved = _saved_table(run, "convergence", shown)
+    saved = keep_table(run, "convergence", shown)
     return convergence.draw(saved.assign(time=pd.to_datetime(saved["time"])))
 
 
@@ -154,7 +156,7 @@ def draw_costs(run: Run) -> None:
 def jobs(run: Run) -> list[str]:
     """Names of the benchmark files of this configuration's jobs, as the rules call them."""
     per = {
-        "dataset": ("generate-dataset", "simulate-observations"),
+        "dataset": ("generate-dataset", "simulate-observations", "screen-observations"),
         "autoencoder": ("train-autoencoder", "measure-autoencoder", "estimate-background-error"),
         "experiment": ("cycle-experiment", "score-experiment"),
     }
@@ -184,20 +186,6 @@ FIGURES: dict[str, Callable[[Run], Figure]] = {
 }
 
 
-def _saved(run: Run, name: str, arrays: xr.Dataset) -> xr.Dataset:
-    """Keep the arrays of a figure and return them as they read back."""
-    path = run.layout.figure_fields(name)
-    arrays.to_netcdf(path)
-    return xr.load_dataset(path)
-
-
-def _saved_table(run: Run, name: str, table: pd.DataFrame) -> pd.DataFrame:
-    """Keep the table of a figure and return it as it reads back."""
-    path = run.layout.figure_table(name)
-    table.to_csv(path, index=False)
-    return pd.read_csv(path)
-
-
 def _training_and_validation(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     return rows[rows["curve"] == "training"], rows[rows["curve"] == "validation"]
 
@@ -215,11 +203,3 @@ def _block(run: Run, scored: xr.DataArray) -> int:
 def _floor(run: Run) -> xr.DataArray:
     """Reconstruction error of the autoencoder shown (channel)."""
     return xr.load_dataset(run.layout.errors(shown_autoencoder(run)))["rmse"]
-
-
-def _land(run: Run) -> xr.DataArray:
-    """Rough land mask used to draw the network (latitude, longitude)."""
-    latitude, longitude = np.meshgrid(run.grid.latitude, run.grid.longitude, indexing="ij")
-    mask = is_land(latitude.ravel(), longitude.ravel()).reshape(latitude.shape)
-    coordinates = {"latitude": run.grid.latitude, "longitude": run.grid.longitude}
-    return xr.DataArray(mask.astype(float), coordinates, ("latitude", "longitude"))

@@ -23,6 +23,7 @@ from lara.store import StateStore
 from lara.training import Curve, Loss, Plan, Report, Sequences, Stage, Trainer, area_weighted, spread
 
 PCA_STATES = 1500
+BOOKKEEPING = ("checkpoint_every", "validate_every", "validation_samples")
 LEARNING_CODE = ("*coder.py", "forecaster.py", "training.py", "normalise.py", "networks/*.py", "experiment/learning.py")
 
 
@@ -103,9 +104,9 @@ def identity(run: Run, name: str) -> str:
     """
     config = run.config
     chosen = config.forecaster if name == "forecaster" else config.autoencoders[name]
-    bookkeeping = {"training": {"checkpoint_every", "validate_every", "validation_samples"}}
+    untrained: dict[str, Any] = {"corrections": True, "training": set(BOOKKEEPING)}
     settings = [part.model_dump(mode="json") for part in (config.state, config.grid)]
-    settings.append(chosen.model_dump(mode="json", exclude=bookkeeping))
+    settings.append(chosen.model_dump(mode="json", exclude=untrained))
     package = Path(lara.__file__).parent
     code = [receipts.digest(path) for module in LEARNING_CODE for path in sorted(package.glob(module))]
     return receipts.digest([*settings, config.seed, receipts.digest(run.layout.statistics), *code])

@@ -24,19 +24,23 @@ def measure_autoencoder(run: Run, name: str) -> xr.Dataset:
 
     `representation_error` (validation period, for R), `rmse` and `pca_rmse` (test period; PCA of the same latent size).
     """
+    encode, decode = run.encoding(name)
     module, scale = run.autoencoder(name), run.normaliser
     linear = Autoencoder(module.shape, module.latent_channels, (0, 0))
     fit_linear_path(run, linear.to(run.device), channel_weights(run, run.config.autoencoders[name].training))
 
-    def rmse(use: str, encoder: Autoencoder) -> tuple[np.ndarray, int]:
-        return _rmse(run, run.stores(use), lambda x: scale.denormalise(encoder(scale.normalise(x))))
+    def passed(state: Tensor) -> Tensor:
+        return decode(encode(state))
 
-    representation, validated = rmse("validation", module)
-    error, tested = rmse("test", module)
+    def passed_by_pca(state: Tensor) -> Tensor:
+        return scale.denormalise(linear(scale.normalise(state)))
+
+    representation, validated = _rmse(run, run.stores("validation"), passed)
+    error, tested = _rmse(run, run.stores("test"), passed)
     fields = {
         "representation_error": representation,
         "rmse": error,
-        "pca_rmse": rmse("test", linear)[0],
+        "pca_rmse": _rmse(run, run.stores("test"), passed_by_pca)[0],
         "change_std": run.statistics.change_std,
     }
     data = {key: ("channel", np.asarray(value, dtype=np.float64)) for key, value in fields.items()}
@@ -49,19 +53,28 @@ def measure_forecaster(run: Run, lead_steps: int = 20) -> xr.Dataset:
 
     `model_error` (validation period, for R in later slots of a window), `rmse` and `persistence_rmse` (test period).
     """
-    slots = max(experiment.slots for experiment in run.config.experiments.values())
-    model, _, validated = _errors_by_lead(run, run.stores("validation"), slots - 1)
+    window_steps = longest_window(run)
+    model, _, validated = _errors_by_lead(run, run.stores("validation"), window_steps)
     error, persistence, tested = _errors_by_lead(run, run.stores("test"), lead_steps)
-    coordinates = {"slot": np.arange(slots), "lead_time": run.lead_times(lead_steps), "channel": run.channels.names}
+    coordinates = {
+        "step": np.arange(window_steps + 1),
+        "lead_time": run.lead_times(lead_steps),
+        "channel": run.channels.names,
+    }
     return xr.Dataset(
         {
-            "model_error": (("slot", "channel"), model),
+            "model_error": (("step", "channel"), model),
             "rmse": (("lead_time", "channel"), error),
             "persistence_rmse": (("lead_time", "channel"), persistence),
         },
         coordinates,
         {"samples": tested, "validation_samples": validated},
     )
+
+
+def longest_window(run: Run) -> int:
+    """Steps from the first to the last slot of the longest window of any experiment."""
+    return max((e.slots - 1) * e.slot_hours for e in run.config.experiments.values()) // run.config.step_hours
 
 
 @torch.no_grad()

@@ -172,10 +172,13 @@ class Run:
         return self.normaliser.denormalise(self.forecaster(self.normaliser.normalise(state.to(self.device))))
 
     def encoding(self, name: str) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
-        """Encoder and decoder between (b, c, y, x) in physical units and latent states."""
-        module, scale = self.autoencoder(name), self.normaliser
+        """Encoder, with its corrections, and decoder between (b, c, y, x) in physical units and latent states."""
+        from lara.autoencoder import consistent
+
+        module, scale, chosen = self.autoencoder(name), self.normaliser, self.config.autoencoders[name]
+        encode = consistent(module.encode, module.decode, 0 if chosen.kind == "pca" else chosen.corrections)
         return (
-            lambda x: module.encode(scale.normalise(x.to(self.device))),
+            lambda x: encode(scale.normalise(x.to(self.device))),
             lambda z: scale.denormalise(module.decode(z)),
         )
 
@@ -208,7 +211,7 @@ def _sizes(network: Any) -> dict[str, Any]:
     return {
         key: value
         for key, value in network.model_dump(mode="json").items()
-        if key not in ("training", "linear_rate", "input_noise")
+        if key not in ("training", "linear_rate", "corrections", "input_noise")
     }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import torch
@@ -9,13 +11,14 @@ import xarray as xr
 from torch import Tensor
 
 from lara import store
-from lara.experiment.comparing import block_length, controls, evaluation_begin
-from lara.experiment.run import Run, hours, time_range
+from lara.experiment.comparing import block_length, controls, evaluation_begin, last_slots
+from lara.experiment.run import Run, hours
 from lara.observations import table as tables
 from lara.variables import VARIABLES
-from lara.verification import innovations, scores
+from lara.verification import ensemble, innovations, scores
 from lara.verification.significance import rmse_interval
 
+Source = Callable[[np.datetime64, np.ndarray], Tensor]
 STARTS = "forecasts start at the last slot of a window: no analysis has seen an observation later than its init_time"
 
 
@@ -27,9 +30,9 @@ def score_experiment(run: Run, name: str) -> xr.Dataset:
     return xr.concat(parts, pd.Index(list(kinds), name="kind"))
 
 
-def finish_scores(run: Run, sums: xr.Dataset) -> pd.DataFrame:
-    """RMSE, bias, MAE (SI) and ACC by kind and channel over the n times after the spin-up."""
-    scored = slice(evaluation_begin(run), None)
+def finish_scores(run: Run, name: str, sums: xr.Dataset) -> pd.DataFrame:
+    """RMSE, bias, MAE (SI) and ACC by kind and channel over the n times after an experiment's spin-up."""
+    scored = slice(evaluation_begin(run, name), None)
     table = scores.mean_over(sums, scored)[["rmse", "bias", "mae", "acc"]].to_dataframe().reset_index()
     units = {channel.name: VARIABLES[channel.variable].units for channel in run.channels.channels}
     table.insert(2, "units", table["channel"].map(units))
@@ -39,7 +42,7 @@ def finish_scores(run: Run, sums: xr.Dataset) -> pd.DataFrame:
 def score_innovations(run: Run, name: str) -> pd.DataFrame:
     """Departure statistics of an experiment after its spin-up, by variable, level and use."""
     feedback = tables.read_feedback(run.layout.feedback(name))
-    return innovations.by_level(feedback[feedback[tables.TIME] >= evaluation_begin(run)])
+    return innovations.by_level(feedback[feedback[tables.TIME] >= evaluation_begin(run, name)])
 
 
 def score_forecasts(run: Run, name: str) -> xr.Dataset:
@@ -48,13 +51,19 @@ def score_forecasts(run: Run, name: str) -> xr.Dataset:
     Sources: the experiment's analyses, the free runs, persistence of the analysis, climatology, and the truth as a
     start (the best the forecaster can do).
     """
-    starts = [name, *controls(run, name, "free")]
-    archives = {key: store.open_archive(run.layout.archive(key)) for key in starts}
     inits = forecast_inits(run, name)
-    fields = xr.concat([_score_forecast(run, name, archives, init) for init in inits], pd.Index(inits, name="init"))
+    starts = [forecast_errors(run, other, inits) for other in (name, *controls(run, name, "free"))]
+    fields = xr.concat([*starts, *_baselines(run, name, inits)], "source")
     every = round(run.config.verification.forecast_every_days * 24)
     result = rmse_interval(fields, block_length(len(inits), every), run.generator("bootstrap"), "init")
     return result.assign_attrs(starts=STARTS, first_init=str(inits[0])[:16], hours_between_inits=every)
+
+
+def score_forecasts_of(run: Run, name: str) -> xr.Dataset:
+    """Squared errors (init, lead_time, channel) of forecasts from an experiment's analyses, at its suite's inits."""
+    suite = run.config.experiments[name].suite
+    inits = forecast_inits(run, getattr(run.config, suite).reference or name)
+    return forecast_errors(run, name, inits).isel(source=0, drop=True).rename("squared_error").to_dataset()
 
 
 def forecast_inits(run: Run, name: str) -> np.ndarray:
@@ -63,29 +72,56 @@ def forecast_inits(run: Run, name: str) -> np.ndarray:
     An analysis at an earlier slot has seen observations later than itself. The truth covers every forecast.
     """
     settings, chosen = run.config.verification, run.config.experiments[name]
-    slots = time_range(*run.config.period(name), run.step)
-    last = slots[chosen.slots - 1 :: chosen.slots]
-    every = round(settings.forecast_every_days * 24 / (chosen.slots * run.config.step_hours))
-    inits = last[last >= evaluation_begin(run)][::every]
+    every = round(settings.forecast_every_days * 24 / chosen.window_hours)
+    last = last_slots(run, name)
+    inits = last[last >= evaluation_begin(run, name)][::every]
     end = run.store(chosen.dataset).times[-1] - hours(round(settings.lead_days * 24))
     return inits[inits <= end]
 
 
 @torch.no_grad()
-def _score_forecast(run: Run, name: str, archives: dict[str, xr.Dataset], init: np.datetime64) -> xr.DataArray:
+def forecast_errors(run: Run, name: str, inits: np.ndarray) -> xr.DataArray:
+    """Area-mean squared errors (source, init, lead_time, channel) of forecasts from an experiment's analyses."""
+    archive = store.open_archive(run.layout.archive(name))
+
+    def forecasts(init: np.datetime64, leads: np.ndarray) -> Tensor:
+        start = torch.from_numpy(states_of(run, archive.sel(time=[init]), ""))[0]
+        return _trajectory(run, start.to(run.device), len(leads)).cpu()
+
+    return _errors(run, name, {name: forecasts}, inits)
+
+
+def _baselines(run: Run, name: str, inits: np.ndarray) -> list[xr.DataArray]:
+    """The same of persistence of the analysis, climatology and forecasts from the truth."""
+    archive, truth = store.open_archive(run.layout.archive(name)), run.store(run.config.experiments[name].dataset)
+
+    def persistence(init: np.datetime64, leads: np.ndarray) -> Tensor:
+        start = torch.from_numpy(states_of(run, archive.sel(time=[init]), ""))
+        return start.expand(len(leads), -1, -1, -1)
+
+    def climatology(init: np.datetime64, leads: np.ndarray) -> Tensor:
+        return torch.from_numpy(run.statistics.climatology_at(init + leads)).float()
+
+    def perfect(init: np.datetime64, leads: np.ndarray) -> Tensor:
+        return _trajectory(run, run.tensor(truth.at(np.array([init])))[0], len(leads)).cpu()
+
+    sources: dict[str, Source] = {"perfect start": perfect, "persistence": persistence, "climatology": climatology}
+    return [_errors(run, name, sources, inits)]
+
+
+def _errors(run: Run, name: str, sources: dict[str, Source], inits: np.ndarray) -> xr.DataArray:
     leads = run.lead_times(round(run.config.verification.lead_days * 24 / run.config.step_hours))
-    target = torch.from_numpy(run.store(run.config.experiments[name].dataset).at(init + leads))
-    analyses = {key: states_of(run, archive.sel(time=[init]), "") for key, archive in archives.items()}
-    starts = {key: torch.from_numpy(states)[0] for key, states in analyses.items()} | {"perfect start": target[0]}
-    sources = {key: _trajectory(run, start.to(run.device), len(leads)).cpu() for key, start in starts.items()}
-    climate = torch.from_numpy(run.statistics.climatology_at(init + leads)).float()
-    sources |= {"persistence": starts[name].expand_as(target), "climatology": climate}
-    area = run.area_weights().cpu()
-    errors = [(area * (source - target) ** 2).mean((2, 3)).numpy() for source in sources.values()]
-    coordinates = {"source": list(sources), "lead_time": leads, "channel": run.channels.names}
-    return xr.DataArray(np.stack(errors), coordinates, ("source", "lead_time", "channel"))
+    truth, area = run.store(run.config.experiments[name].dataset), run.area_weights().cpu()
+    errors = np.empty((len(sources), len(inits), len(leads), len(run.channels)))
+    for i, init in enumerate(inits):
+        target = torch.from_numpy(truth.at(init + leads))
+        for j, forecast in enumerate(sources.values()):
+            errors[j, i] = (area * (forecast(init, leads) - target) ** 2).mean((2, 3)).numpy()
+    coordinates = {"source": list(sources), "init": inits, "lead_time": leads, "channel": run.channels.names}
+    return xr.DataArray(errors, coordinates, ("source", "init", "lead_time", "channel"))
 
 
+@torch.no_grad()
 def _trajectory(run: Run, state: Tensor, count: int) -> Tensor:
     states = [state[None]]
     while len(states) < count:
@@ -103,3 +139,19 @@ def _score(run: Run, name: str, states: np.ndarray, times: np.ndarray) -> xr.Dat
     truth = run.store(run.config.experiments[name].dataset).at(times)
     climate = run.statistics.climatology_at(times)
     return scores.score_sums(states, truth, climate, run.grid.area_weights, times, run.channels.names)
+
+
+def score_ensemble(run: Run, name: str) -> xr.Dataset:
+    """Sums for the scores of an ensemble's members by time, at the headline channels."""
+    members = xr.load_dataset(run.layout.members(name))["analysis"]
+    times = members["time"].values
+    positions = [run.channels.position(str(channel)) for channel in members["channel"].values]
+    truth = run.store(run.config.experiments[name].dataset).at(times)[:, positions]
+    return ensemble.ensemble_sums(
+        members.values,
+        truth,
+        run.grid.area_weights,
+        times,
+        members["channel"].values.tolist(),
+        lambda stamp: run.generator("ranks", name, stamp),
+    )

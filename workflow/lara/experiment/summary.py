@@ -29,7 +29,7 @@ def summarise(run: Run) -> dict[str, object]:
         "name": run.config.name,
         "autoencoders": {name: summarise_autoencoder(run, name) for name in run.config.autoencoders},
         "forecaster": summarise_forecaster(run),
-        "experiments": {name: summarise_experiment(run, name) for name in run.config.experiments},
+        "experiments": {name: summarise_experiment(run, name) for name in run.config.suite("reanalysis")},
         "differences": summarise_differences(run, run.config.verification.reference),
         "forecasts": summarise_forecasts(run),
     }
@@ -112,7 +112,7 @@ def _pooled(rows: pd.DataFrame) -> dict[str, float]:
 def summarise_differences(run: Run, reference: str) -> dict[str, object]:
     """Analysis RMSE of the reference less that of every other, with its paired 95 % interval, by headline channel."""
     sums = scored_sums(run).sel(channel=list(run.config.verification.headline))
-    others = [name for name in run.config.experiments if name != reference]
+    others = [name for name in run.config.suite("reanalysis") if name != reference]
     return {f"{reference} - {other}": _by_channel(difference(run, sums, reference, other)) for other in others}
 
 

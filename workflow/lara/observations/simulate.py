@@ -76,7 +76,7 @@ def _observe(truth: StateStore, rows: pd.DataFrame, times: np.ndarray) -> Float[
     states = torch.from_numpy(truth.at(times)).double()
     at_one_time = rows.assign(**{TIME: times[0], "ObsValue": 0.0})
     h = operators.from_table(at_one_time, truth.grid, truth.channels, times[:1])
-    return h.hofx(states[:, None]).numpy()
+    return h.repeat(len(times)).hofx(states[:, None]).numpy()
 
 
 def _standard_errors(sites: int, channels: int, time: np.datetime64, seed: int) -> Float[np.ndarray, "site channel"]:

@@ -1,13 +1,16 @@
 """The observation table: one row per datum, columns named after IODA (JEDI, "IODA naming conventions").
 
-Departures are always observation minus model: `ombg` = y - H(x_b), `oman` = y - H(x_a).
+Departures are always observation minus model: `ombg` = y - H(x_b), `oman` = y - H(x_a). What became of a datum is a
+`Flag`, numbered like those of JEDI's Unified Forward Operator (JCSDA/ufo, src/ufo/filters/QCflags.h).
 """
 
+from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int64
 
 from lara.variables import VARIABLES
 
@@ -28,7 +31,7 @@ COLUMNS = {
     PRESSURE: "float64",  # Pa, NaN at the surface
     "ObsValue": "float64",  # SI
     "ObsError": "float64",  # standard deviation, SI
-    "PreQC": "int64",  # 0 good
+    "PreQC": "int64",  # a Flag, 0 good
     "withheld": "bool",
 }
 FEEDBACK_COLUMNS = {
@@ -37,10 +40,49 @@ FEEDBACK_COLUMNS = {
     "ombg": "float64",
     "oman": "float64",
     "EffectiveError": "float64",
-    "EffectiveQC": "int64",  # USED, PASSIVE or REJECTED
+    "EffectiveQC": "int64",  # a Flag, 0 used
+    "reason": "str",  # the same in words
+    "weight": "float64",  # of the datum in the cost relative to a Gaussian, in (0, 1]
     "cycle": "datetime64[ns]",  # beginning of the window
 }
-USED, PASSIVE, REJECTED = 0, 1, 2
+
+
+class Flag(IntEnum):
+    """What became of a datum. Numbers below 100 are those of UFO, greater ones have no counterpart there."""
+
+    PASS = 0
+    PASSIVE = 1
+    MISSING = 10
+    PREQC = 11
+    BOUNDS = 12
+    BLACK = 14
+    THINNED = 16
+    FGUESS = 19
+    SUPEROB = 31
+    DUPLICATE = 101
+    CONFLICT = 102
+    USED_BEFORE = 103
+
+    @property
+    def reason(self) -> str:
+        """The flag in words, as in feedback and reports."""
+        return REASONS[self]
+
+
+REASONS = {
+    Flag.PASS: "used",
+    Flag.PASSIVE: "passive: compared, not assimilated",
+    Flag.MISSING: "value or error missing",
+    Flag.PREQC: "rejected by its provider",
+    Flag.BOUNDS: "too far from climatology",
+    Flag.BLACK: "blacklisted",
+    Flag.THINNED: "thinned",
+    Flag.FGUESS: "too far from the background",
+    Flag.SUPEROB: "averaged into a superobservation",
+    Flag.DUPLICATE: "repeats an earlier row",
+    Flag.CONFLICT: "contradicts an earlier row of the same site, time and level",
+    Flag.USED_BEFORE: "used by an earlier window",
+}
 
 
 def validate(table: pd.DataFrame) -> pd.DataFrame:
@@ -70,6 +112,9 @@ def validate(table: pd.DataFrame) -> pd.DataFrame:
         "ObsError",
         table["ObsError"] > 0,
         "must be positive; a missing observation has an infinite error",
+    )
+    _require(
+        table, "PreQC", table["PreQC"].isin(list(Flag)), "must be a Flag; a provider's own rejection is 11 (PREQC)"
     )
     finite = np.isfinite(table["ObsValue"]) | np.isinf(table["ObsError"]) | (table["PreQC"] != 0)
     _require(table, "ObsValue", finite, "must be finite, or the datum carry an infinite ObsError or PreQC > 0")
@@ -133,24 +178,65 @@ def between(table: pd.DataFrame, begin: np.datetime64, end: np.datetime64) -> pd
     return table[(table[TIME] >= begin) & (table[TIME] < end)]
 
 
-def feedback(
-    table: pd.DataFrame,
-    background: Float[np.ndarray, " p"],
-    analysis: Float[np.ndarray, " p"],
-    error_std: Float[np.ndarray, " p"],
-    cycle: np.datetime64,
-) -> pd.DataFrame:
-    """The rows of one window with what became of them.
+def prior_flags(table: pd.DataFrame, fresh_from: np.datetime64 | None = None) -> Int64[np.ndarray, " p"]:
+    """The flag of every datum before the analysis, PASS where it may be used.
 
-    `background` and `analysis` are H(x_b) and H(x_a), `error_std` the error the analysis used (infinite where
-    it used none), all in SI and in the order of the rows; `cycle` is the beginning of the window.
+    The first that applies: what screening wrote into PreQC, a missing value or error, a time before `fresh_from`
+    (UTC), withheld. So a datum seen by two windows is compared with the model in the first alone.
     """
-    rejected = (table["PreQC"] != 0) | ~np.isfinite(table["ObsValue"])
+    old = np.zeros(len(table), dtype=bool) if fresh_from is None else (table[TIME] < fresh_from).to_numpy()
+    present = np.isfinite(table["ObsValue"].to_numpy()) & np.isfinite(table["ObsError"].to_numpy())
+    screened = table["PreQC"].to_numpy(dtype=np.int64)
+    cases = [screened != Flag.PASS, ~present, old, table["withheld"].to_numpy(dtype=bool)]
+    return np.select(cases, [screened, Flag.MISSING, Flag.USED_BEFORE, Flag.PASSIVE], Flag.PASS).astype(np.int64)
+
+
+def effective_flags(
+    prior: Int64[np.ndarray, " p"], error_std: Float[np.ndarray, " p"], rejected: Bool[np.ndarray, " p"]
+) -> Int64[np.ndarray, " p"]:
+    """The flag of every datum after the analysis.
+
+    `prior` are the `prior_flags`, `error_std` the error (SI) the analysis used, infinite throughout where nothing was
+    minimised; `rejected` marks what the background check took out.
+    """
+    cases = [prior != Flag.PASS, rejected, ~np.isfinite(error_std)]
+    return np.select(cases, [prior, Flag.FGUESS, Flag.PASSIVE], Flag.PASS).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an analysis made of the p rows of a window, in their order.
+
+    `background` and `analysis` are H(x_b) and H(x_a), `error_std` the error the analysis used, infinite where it used
+    none, all in SI; `flags` as from `effective_flags`; `weight` is rho'(d) / d at the analysis, 1 where not used.
+    """
+
+    background: Float[np.ndarray, " p"]
+    analysis: Float[np.ndarray, " p"]
+    error_std: Float[np.ndarray, " p"]
+    flags: Int64[np.ndarray, " p"]
+    weight: Float[np.ndarray, " p"]
+
+
+def feedback(table: pd.DataFrame, outcome: Outcome, cycle: np.datetime64) -> pd.DataFrame:
+    """The rows of one window with what became of them; `cycle` is the beginning of the window.
+
+    ValueError for a datum that is flagged as used without a finite error, or has one without being used.
+    """
+    contradictory = (outcome.flags == Flag.PASS) != np.isfinite(outcome.error_std)
+    if contradictory.any():
+        row = int(np.flatnonzero(contradictory)[0])
+        raise ValueError(
+            f"feedback, row {row}: flag {outcome.flags[row]} and error {outcome.error_std[row]} contradict each other: "
+            "exactly the used data (flag 0) have a finite error; take the flags from effective_flags"
+        )
     return table.assign(
-        hofx=background,
-        ombg=table["ObsValue"] - background,
-        oman=table["ObsValue"] - analysis,
-        EffectiveError=error_std,
-        EffectiveQC=np.where(rejected, REJECTED, np.where(np.isfinite(error_std), USED, PASSIVE)),
+        hofx=outcome.background,
+        ombg=table["ObsValue"] - outcome.background,
+        oman=table["ObsValue"] - outcome.analysis,
+        EffectiveError=outcome.error_std,
+        EffectiveQC=outcome.flags,
+        reason=[REASONS[Flag(flag)] for flag in outcome.flags],
+        weight=outcome.weight,
         cycle=pd.Timestamp(cycle),
     )

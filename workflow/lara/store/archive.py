@@ -1,8 +1,8 @@
 """The reanalysis as others open it: CF variables on (time, level, latitude, longitude), WeatherBench 2 names.
 
-`<name>` is the analysis and `<name>_background` the forecast it started from, float32, one shard per day. The
-archive is sealed as a whole: its receipt lists size and digest of every file, and is withdrawn before
-anything is written again.
+`<name>` is the analysis, `<name>_background` the forecast it started from and, of an ensemble, `<name>_spread` the
+standard deviation of its analyses, whose mean the analysis is; float32, one shard per day. The archive is sealed as a
+whole: its receipt lists size and digest of every file, and is withdrawn before anything is written again.
 """
 
 from collections.abc import Mapping
@@ -21,52 +21,56 @@ from lara.store.arrays import RERUN, StoreError
 from lara.store.states import require_finite
 from lara.variables import VARIABLES
 
-_KINDS = {"analysis": "", "background": "_background"}  # what: suffix of its variables
+_KINDS = {"analysis": "", "background": "_background", "spread": "_spread"}  # what: suffix of its variables
 
 
 def create_archive(
-    path: Path, grid: Grid, channels: Channels, times: np.ndarray, attributes: Mapping[str, Any] | None = None
+    path: Path,
+    grid: Grid,
+    channels: Channels,
+    times: np.ndarray,
+    attributes: Mapping[str, Any] | None = None,
+    spread: bool = False,
 ) -> None:
     """Empty archive for `times` (datetime64[ns], equal steps) with provenance `attributes` (JSON-able).
 
-    Like `create`, it keeps or lengthens the same archive. Raises StoreError when another one exists,
-    ValueError when upper-air variables do not share their levels.
+    spread: whether an ensemble's is kept too. Like `create`, it keeps or lengthens the same archive. Raises StoreError
+    when another one exists, ValueError when upper-air variables do not share their levels.
     """
     coordinates = channels.coordinates(times, grid)
     coordinates.pop("time")
+    kinds = [what for what in _KINDS if spread or what != "spread"]
     fields = {
-        VARIABLES[name].archive_name + suffix: _field(name, what, channels, grid)
-        for what, suffix in _KINDS.items()
+        VARIABLES[name].archive_name + _KINDS[what]: _field(name, what, channels, grid)
+        for what in kinds
         for name in channels.variables
     }
-    known = {"grid_kind": grid.kind, "channels": channels.names}
+    known = {"grid_kind": grid.kind, "channels": channels.names, "kinds": kinds}
     arrays.ensure(path, arrays.Template(times, fields, coordinates, {**(attributes or {}), **known}))
 
 
-def write_archive(
-    path: Path,
-    first: int,
-    analysis: Float32[np.ndarray, "n channel latitude longitude"],
-    background: Float32[np.ndarray, "n channel latitude longitude"],
-) -> None:
-    """Withdraw the receipt, write analysis and background from time position `first` on, and flush them.
+def write_archive(path: Path, first: int, **states: Float32[np.ndarray, "n channel latitude longitude"]) -> None:
+    """Withdraw the receipt, write `analysis`, `background` (and `spread`) from position `first` on, and flush them.
 
     One process writes an archive; blocks may begin and end within a day. Raises StoreError for times outside
-    the axis, and for NaN or infinity (naming channel and time), before anything is written.
+    the axis, for other kinds than the archive has, and for NaN or infinity (naming channel and time), before anything
+    is written.
     """
-    channels, times = _channels(path), arrays.read_times(path)
-    if not 0 <= first < first + len(analysis) <= len(times) or analysis.shape != background.shape:
-        raise StoreError(
-            f"{path} has {len(times)} times; {analysis.shape} and {background.shape} from {first} do not fit"
-        )
-    for states in (analysis, background):
-        require_finite(states, times[first:], channels.names)
+    channels, times, kinds = _channels(path), arrays.read_times(path), _kinds(path)
+    if sorted(states) != sorted(kinds):
+        raise StoreError(f"{path} keeps {kinds}, not {list(states)}: write each of them")
+    shapes = {part.shape for part in states.values()}
+    count = next(iter(shapes))[0]
+    if len(shapes) > 1 or not 0 <= first < first + count <= len(times):
+        raise StoreError(f"{path} has {len(times)} times; {sorted(shapes)} from {first} do not fit")
+    for part in states.values():
+        require_finite(part, times[first:], channels.names)
     _receipt(path).unlink(missing_ok=True)
     receipts.sync(path.parent)
-    for states, suffix in zip((analysis, background), _KINDS.values(), strict=True):
+    for kind, part in states.items():
         for name in channels.variables:
             positions = channels.select(name) if VARIABLES[name].upper_air else channels.index(name)
-            arrays.write_rows(path, VARIABLES[name].archive_name + suffix, first, states[:, positions])
+            arrays.write_rows(path, VARIABLES[name].archive_name + _KINDS[kind], first, part[:, positions])
 
 
 def seal_archive(path: Path) -> None:
@@ -117,9 +121,13 @@ def _channels(path: Path) -> Channels:
     return Channels.parse(arrays.read_attributes(path)["channels"])
 
 
+def _kinds(path: Path) -> list[str]:
+    return list(arrays.read_attributes(path)["kinds"])
+
+
 def _variables(path: Path) -> list[str]:
     names = [VARIABLES[name].archive_name for name in _channels(path).variables]
-    return [name + suffix for suffix in _KINDS.values() for name in names]
+    return [name + _KINDS[kind] for kind in _kinds(path) for name in names]
 
 
 def _files(path: Path) -> list[Path]:

@@ -8,7 +8,7 @@ the analysis gained.
 import numpy as np
 import pandas as pd
 
-from lara.observations.table import PRESSURE, REJECTED
+from lara.observations.table import PRESSURE, Flag
 
 GROUPS = ["variable", "level", "withheld"]
 STATISTICS = ["n", "ombg_mean", "ombg_rms", "oman_mean", "oman_rms"]
@@ -16,7 +16,7 @@ STATISTICS = ["n", "ombg_mean", "ombg_rms", "oman_mean", "oman_rms"]
 
 def by_level(feedback: pd.DataFrame) -> pd.DataFrame:
     """n, mean and rms of ombg and oman (SI) by variable, level (hPa, NaN at the surface) and withheld."""
-    kept = feedback[(feedback["EffectiveQC"] != REJECTED) & feedback["ombg"].notna()]
+    kept = feedback[feedback["EffectiveQC"].isin([Flag.PASS, Flag.PASSIVE]) & feedback["ombg"].notna()]
     rows = pd.DataFrame(
         {
             "variable": kept["variable"],

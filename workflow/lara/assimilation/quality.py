@@ -1,0 +1,161 @@
+"""Quality control inside the analysis: outliers refused or downweighted, and whether the errors assumed are right.
+
+Background check (Järvinen and Undén 1997, ECMWF Tech. Memo. 236): a datum is rejected where
+
+    (y − H(x_b))² > c² (σ_b² + σ_o²),   σ_b² = (HBHᵀ)_ii
+
+with HBHᵀ from draws of B put through the model (Fisher and Courtier 1995, ECMWF Tech. Memo. 220). What passes may be
+downweighted in the cost J_o = Σ ρ(d), d = (H(x) − y) / σ_o (Huber 1964, doi:10.1214/aoms/1177703732; Tavolato and
+Isaksen 2015, doi:10.1002/qj.2440):
+
+    ρ(d) = ½ d²  for |d| ≤ c,   c |d| − ½ c²  beyond;   weight = ρ'(d) / d = min(1, c / |d|)
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Protocol, Self, TypeVar
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+
+class Norm(Protocol):
+    """ρ of the normalised departure d, elementwise and in its dtype; J_o = Σ ρ((H(x) − y) / σ_o)."""
+
+    def value(self, departure: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """ρ(d), convex, ½ d² near zero, twice differentiable by autograd."""
+
+    def weight(self, departure: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """ρ'(d) / d in (0, 1], 1 at zero."""
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """ρ(d) = ½ d²: every datum counts in full."""
+
+    def value(self, departure: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """½ d²."""
+        return 0.5 * departure.square()
+
+    def weight(self, departure: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """One everywhere."""
+        return torch.ones_like(departure)
+
+
+GAUSSIAN = Gaussian()
+
+
+@dataclass(frozen=True)
+class Huber:
+    """ρ quadratic up to `threshold` (in units of σ_o), linear beyond. ValueError unless it is positive and finite."""
+
+    threshold: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.threshold) and self.threshold > 0):
+            raise ValueError(
+                f"Huber threshold {self.threshold}: must be positive and finite [σ_o]; without one, use GAUSSIAN"
+            )
+
+    def value(self, departure: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """½ d² for |d| ≤ c, c |d| − ½ c² beyond."""
+        size = departure.abs()
+        # Written with d², not |d|², so that the second derivative at d = 0 is 1 and not that of |d|.
+        return torch.where(
+            size <= self.threshold, 0.5 * departure.square(), self.threshold * (size - 0.5 * self.threshold)
+        )
+
+    def weight(self, departure: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """min(1, c / |d|)."""
+        return self.threshold / departure.abs().clamp(min=self.threshold)
+
+
+class Checkable(Protocol):
+    """Data that a check can take out: y and σ_o (b, p) in SI, infinite where unused, H, and `without`."""
+
+    @property
+    def value(self) -> Float[Tensor, "b p"]:
+        """Observed values y."""
+
+    @property
+    def error_std(self) -> Float[Tensor, "b p"]:
+        """Standard errors σ_o."""
+
+    def hofx(self, trajectory: Float[Tensor, "b k c y x"]) -> Float[Tensor, "b p"]:
+        """H(x), a weighted mean of values of x with weights ≥ 0."""
+
+    def without(self, rejected: Bool[Tensor, "b p"]) -> Self:
+        """The same data with σ_o = ∞ where rejected."""
+
+
+Data = TypeVar("Data", bound=Checkable)
+
+
+def background_std(trajectories: Float[Tensor, "n k c y x"]) -> Float[Tensor, "k c y 1"]:
+    """σ_b (SI, float64) by slot, channel and latitude from n trajectories x_b + δx begun from draws of B.
+
+    The root zonal mean square of the draws about their mean. A dozen draws give a σ_b uncertain by a fifth at a point,
+    but each latitude circle holds many independent samples of nearly the same variance, since B itself (climatological)
+    hardly depends on longitude. ValueError for fewer than two draws.
+    """
+    if len(trajectories) < 2:
+        raise ValueError(f"{len(trajectories)} draw(s) of the background have no spread: draw at least 2, better 10")
+    return trajectories.var(dim=0).double().mean(-1, keepdim=True).sqrt()
+
+
+def background_std_at(
+    observations: Checkable, std: Float[Tensor, "b k c y 1"], longitudes: int
+) -> Float[Tensor, "b p"]:
+    """σ_b of every datum: the root of H applied to the variance on a grid of so many longitudes.
+
+    std: by member, or one for all (first axis 1).
+    """
+    members = len(observations.value)
+    return observations.hofx(std.square().expand(members, *std.shape[1:-1], longitudes)).sqrt()
+
+
+def background_check(
+    observations: Data, hofx: Float[Tensor, "b p"], sigma_b: Float[Tensor, "b p"], threshold: float
+) -> tuple[Data, Bool[Tensor, "b p"]]:
+    """The data that pass, the others with infinite errors, and which were rejected.
+
+    hofx: H(x_b). sigma_b: its standard error. threshold: c, in standard deviations of the innovation. Data not used
+    before are not counted as rejected.
+    """
+    departure = observations.value.double() - hofx.double()
+    variance = sigma_b.double().square() + observations.error_std.double().square()
+    rejected = departure.square() > threshold**2 * variance
+    return observations.without(rejected), rejected
+
+
+def desroziers(
+    ombg: Float[Tensor, "b p"],
+    oman: Float[Tensor, "b p"],
+    error_std: Float[Tensor, "b p"],
+    sigma_b: Float[Tensor, "b p"],
+) -> tuple[Float[Tensor, " b"], Float[Tensor, " b"]]:
+    """Per member, R and HBHᵀ as the departures show them over those assumed; both are 1 where the errors are right.
+
+        Σ d_oa d_ob / σ_o²  /  p    and    Σ d_ab d_ob / σ_o²  /  Σ σ_b² / σ_o²,    d_ab = d_ob − d_oa
+
+    (Desroziers et al. 2005, doi:10.1256/qj.05.108), d_ob = y − H(x_b), d_oa = y − H(x_a) in SI, over the p data with
+    finite error. Division by σ_o² makes data of different units comparable. NaN where no datum is used.
+    """
+    used = torch.isfinite(error_std)
+    precision = torch.where(used, error_std.double(), torch.inf).square().reciprocal()
+    d_ob, d_oa = (torch.where(used, d.double(), 0.0) for d in (ombg, oman))
+    observation = (d_oa * d_ob * precision).sum(-1) / used.sum(-1)
+    assumed = (torch.where(used, sigma_b.double(), 0.0).square() * precision).sum(-1)
+    return observation, ((d_ob - d_oa) * d_ob * precision).sum(-1) / assumed
+
+
+def degrees_of_freedom(perturbation: Float[Tensor, "n p"], response: Float[Tensor, "n p"]) -> Float[Tensor, " n"]:
+    """Degrees of freedom for signal tr(HK), one estimate from each of n pairs; their mean is better, their spread says.
+
+        εᵀ R^{−½} (H(x_a(y + R^½ ε)) − H(x_a(y))),   ε ~ N(0, I)
+
+    (Girard 1989, doi:10.1007/BF01395775; Desroziers and Ivanov 2001, doi:10.1002/qj.49712757417). `perturbation` is ε,
+    `response` the change of H(x_a), both in units of σ_o and zero for data that are not used.
+    """
+    return (perturbation.double() * response.double()).sum(-1)

@@ -1,0 +1,124 @@
+"""How an experiment analyses a window: model, covariances, minimiser and checks, from configuration and files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lara.assimilation.control import Control
+from lara.assimilation.cycle import Method, Model, Scheme, assimilate, autoencoder_only, free, identity
+from lara.assimilation.gaussnewton import GaussNewton
+from lara.assimilation.lbfgs import LBFGS
+from lara.assimilation.quality import GAUSSIAN, Huber, background_std
+from lara.assimilation.search import Method as Minimiser
+from lara.assimilation.search import Tolerance
+from lara.assimilation.trajectory import StrongConstraint
+from lara.config import Experiment, Factors
+from lara.config.experiments import VARIATIONAL
+from lara.experiment import covariance
+from lara.experiment.run import Run
+
+DRAWS = 24  # of B, for the standard deviation that the background check assumes
+
+
+def factors(run: Run, name: str) -> Factors:
+    """Factors on B and R of an experiment, as configured or as tuned.
+
+    FileNotFoundError where it is to be tuned and has not been.
+    """
+    experiment = run.config.experiments[name]
+    if experiment.factors is not None or experiment.method not in VARIATIONAL:
+        return experiment.factors or Factors()
+    path = run.layout.tuning(name)
+    if not path.exists():
+        raise FileNotFoundError(f"factors {path} of experiment '{name}' do not exist: run `snakemake {path}`")
+    return Factors.model_validate(json.loads(path.read_text()))
+
+
+def method(run: Run, name: str, trials: Sequence[Factors], background: Float[Tensor, "b c y x"]) -> Method:
+    """How an experiment analyses windows, one member of the batch per trial of factors.
+
+    background: a first state around which the spread of B is measured for the background check.
+    """
+    chosen = run.config.experiments[name]
+    if chosen.method == "free":
+        return partial(free, model=model(run, chosen))
+    if chosen.method == "autoencoder-only":
+        return partial(autoencoder_only, model=model(run, chosen))
+    return partial(assimilate, scheme=scheme(run, name, trials, background))
+
+
+def scheme(run: Run, name: str, trials: Sequence[Factors], background: Float[Tensor, "b c y x"]) -> Scheme:
+    """The variational scheme of an experiment; ValueError for a method that is not variational."""
+    chosen, quality = run.config.experiments[name], run.config.quality_control
+    if chosen.method not in VARIATIONAL:
+        raise ValueError(f"experiment '{name}' has method {chosen.method}, which assimilates nothing")
+    own, control = model(run, chosen), covariance.control(run, chosen, trials)
+    forcing = None if chosen.model_error is None else covariance.control(run, chosen, trials, chosen.model_error)
+    return Scheme(
+        model=own,
+        control=control,
+        minimiser=minimiser(run),
+        norm=GAUSSIAN if quality.huber is None else Huber(quality.huber),
+        check_threshold=quality.background_check,
+        background_std=spread_of_background(run, chosen, own, control, background),
+        increment_form=chosen.increment_form,
+        forcing=forcing,
+        recompute=run.config.minimiser.recompute,
+    )
+
+
+def minimiser(run: Run) -> Minimiser:
+    """The minimiser as configured."""
+    wanted = run.config.minimiser
+    tolerance = Tolerance(wanted.gradient_tolerance, wanted.decrease_tolerance)
+    if wanted.method == "lbfgs":
+        return LBFGS(wanted.history, wanted.evaluations, tolerance, wanted.carry)
+    return GaussNewton(wanted.evaluations, wanted.inner, wanted.inner_tolerance, tolerance)
+
+
+def model(run: Run, chosen: Experiment) -> Model:
+    """Step from slot to slot, encoder and decoder of an experiment on states (b, c, y, x) in physical units."""
+    steps = chosen.slot_hours // run.config.step_hours
+
+    def step(state: Tensor) -> Tensor:
+        for _ in range(steps):
+            state = run.forecast_step(state)
+        return state
+
+    encode, decode = (identity, identity) if chosen.autoencoder is None else run.encoding(chosen.autoencoder)
+    return Model(step, encode, decode)
+
+
+@torch.no_grad()
+def spread_of_background(
+    run: Run, chosen: Experiment, own: Model, control: Control, background: Float[Tensor, "b c y x"]
+) -> Float[Tensor, "b k c y 1"]:
+    """(HBHᵀ)^½ by slot, channel and latitude for every member: the spread of trajectories from draws of B."""
+    members = torch.arange(len(control.zeros(1)))
+    return torch.stack([_spread(run, chosen, own, control.select(members[i : i + 1]), background) for i in members])
+
+
+def _spread(
+    run: Run, chosen: Experiment, own: Model, control: Control, background: Float[Tensor, "b c y x"]
+) -> Float[Tensor, "k c y 1"]:
+    generator = run.generator("draws of B", chosen.method, chosen.autoencoder or "model")
+    chi = run.tensor(generator.standard_normal(control.zeros(DRAWS).shape)).to(background)
+    latent = own.encode(background[:1])
+    latent = latent.expand(DRAWS, *latent.shape[1:])
+    return background_std(StrongConstraint(latent, control, own.decode, own.step, chosen.slots)(chi))
+
+
+def first_background(run: Run, dataset: str, hours: int) -> Float[Tensor, "1 c y x"]:
+    """Forecast of so many hours from a dataset's first state."""
+    truth = run.store(dataset)
+    state = run.tensor(truth.at(truth.times[:1]))
+    with torch.no_grad():
+        for _ in range(hours // run.config.step_hours):
+            state = run.forecast_step(state)
+    return state

@@ -1,0 +1,76 @@
+"""Which factors of the error statistics make the innovations likeliest, and how sharply do they decide?"""
+
+from typing import Any
+
+import matplotlib.ticker
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lara.verification.figures import style
+
+FACTORS = {
+    "scale": "factor of the background error variance (1)",
+    "length": "factor of the correlation length (1)",
+    "observation": "factor of the observation error (1)",
+}
+MARKERS = "osD^vPX"
+
+
+@style.styled
+def draw(table: pd.DataFrame) -> Figure:
+    """Mean log-likelihood per datum, less the highest, against each factor; a line per experiment, the chosen starred.
+
+    A line joins, at each value of a factor, the highest over the others (the profile); fainter dots are all that was
+    tried near it, on the same data in every stage. Columns: experiment, stage, scale, length, observation (NaN where
+    there is no such factor), log_likelihood, rms_normalised_innovation (1), chosen (bool), n (data). ValueError unless
+    each experiment has one chosen row and some factor was varied.
+    """
+    experiments = [str(name) for name in table["experiment"].unique()]
+    chosen = table.loc[table["chosen"], "experiment"].tolist()
+    if sorted(chosen) != sorted(experiments):
+        raise ValueError(f"each of {', '.join(experiments)} needs one chosen row; found {', '.join(chosen) or 'none'}")
+    varied = [name for name in FACTORS if (table.groupby("experiment")[name].nunique() > 1).any()]
+    if not varied:
+        raise ValueError(f"no experiment tried two values of any of {', '.join(FACTORS)}; there is no curve to draw")
+    highest = table.groupby("experiment")["log_likelihood"].transform("max")
+    figure, panels = style.panels(len(varied), width=4.0, height=3.6)
+    for axes, factor in zip(panels, varied, strict=True):
+        _panel(axes, table.assign(relative=table["log_likelihood"] - highest), factor)
+    panels[0].set_ylabel("mean log-likelihood per datum,\nless the highest (1)")
+    shown = {label: line for axes in panels for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=min(2, len(shown)))
+    return figure
+
+
+def _panel(axes: Axes, table: pd.DataFrame, factor: str) -> None:
+    for i, (name, rows) in enumerate(table.groupby("experiment", sort=False)):
+        if rows[factor].nunique() < 2:
+            continue
+        look: dict[str, Any] = {"color": style.colour(str(name)), "marker": MARKERS[i % len(MARKERS)]}
+        profile, best = rows.groupby(factor)["relative"].max(), rows[rows["chosen"]].iloc[0]
+        axes.plot(rows[factor], rows["relative"], **look, linestyle="none", markersize=3, alpha=0.3)
+        label = f"{name}: chosen {_values(best)}, rms of normalised innovations "
+        label += f"{best['rms_normalised_innovation']:.2f}, n = {best['n']}"
+        axes.plot(profile.index, profile, **look, markersize=5, label=label)
+        axes.plot(best[factor], best["relative"], "*", color=look["color"], markersize=14, markeredgecolor="white")
+    lowest = float(table.groupby(["experiment", factor])["relative"].max().min()) or -1e-3
+    axes.set_ylim(1.15 * lowest, -0.1 * lowest)
+    axes.set(xscale="log", xlabel=FACTORS[factor])
+    ticks = _apart(sorted(table[factor].dropna().unique()))
+    axes.set_xticks(ticks, [f"{value:.3g}" for value in ticks])
+    axes.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
+
+
+def _apart(values: list[float]) -> list[float]:
+    """Those of ascending positive values whose labels do not overlap on a logarithmic axis."""
+    least = (values[-1] / values[0]) ** (1 / 9)
+    kept = values[:1]
+    for value in values[1:]:
+        if value / kept[-1] >= least:
+            kept.append(value)
+    return kept
+
+
+def _values(best: pd.Series) -> str:
+    return ", ".join(f"{name} {best[name]:g}" for name in FACTORS if pd.notna(best[name]))

@@ -1,0 +1,83 @@
+"""Minimisers compared on windows of the reference experiment. Targets of their own: nothing else may run beside."""
+
+
+rule compare_minimisers:
+    """Gradients and seconds to the minimum: L-BFGS, Gauss-Newton, and Adam as released."""
+    input:
+        *windows_of_reference(),
+    output:
+        RUN.comparison("minimisers"),
+    log:
+        RUN.log("compare-minimisers"),
+    benchmark:
+        RUN.benchmark("compare-minimisers")
+    conda:
+        "../../envs/gpu.yaml"
+    threads: workflow.cores  # times are compared
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime=240,
+    params:
+        settings=settings("minimiser"),
+        code=code(*CYCLING_CODE, "experiment/minimisers"),
+        run=RUN.root,
+    shell:
+        "lara compare-minimisers --run {params.run} --threads 1 2>&1 | tee {log}"
+
+
+rule compare_batches:
+    """Seconds of minimising 1, 2, 4 … windows at once."""
+    input:
+        *windows_of_reference(),
+    output:
+        RUN.comparison("batching"),
+    log:
+        RUN.log("compare-batches"),
+    benchmark:
+        RUN.benchmark("compare-batches")
+    conda:
+        "../../envs/gpu.yaml"
+    threads: workflow.cores  # times are compared
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime=240,
+    params:
+        settings=settings("minimiser"),
+        code=code(*CYCLING_CODE, "experiment/minimisers"),
+        run=RUN.root,
+    shell:
+        "lara compare-batches --run {params.run} --threads 1 2>&1 | tee {log}"
+
+
+rule measure_overhead:
+    """Seconds of analyses over those of bare passes through the networks."""
+    input:
+        *windows_of_reference(),
+    output:
+        RUN.comparison("overhead"),
+    log:
+        RUN.log("measure-overhead"),
+    benchmark:
+        RUN.benchmark("measure-overhead")
+    conda:
+        "../../envs/gpu.yaml"
+    threads: workflow.cores  # times are compared
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime=240,
+    params:
+        settings=settings("minimiser"),
+        code=code(*CYCLING_CODE, "experiment/minimisers"),
+        run=RUN.root,
+    shell:
+        "lara measure-overhead --run {params.run} --threads 1 2>&1 | tee {log}"
+
+
+rule minimisers:
+    """Tables and figures of the comparison."""
+    input:
+        RUN.comparison("overhead"),
+        [RUN.figure(name) for name in ("minimisers", "batching")],

@@ -1,0 +1,78 @@
+"""LARA beside other packages on problems with a known answer; asked for by name, as no other stage needs it."""
+
+
+rule install_peers:
+    """The peers, pinned, in an environment of their own."""
+    input:
+        Path(workflow.basedir) / "envs" / "peers.txt",
+    output:
+        RUN.peers_installed,
+    log:
+        RUN.log("install-peers"),
+    benchmark:
+        RUN.benchmark("install-peers")
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        run=RUN.root,
+    shell:
+        "lara install-peers --run {params.run} --threads {threads} 2>&1 | tee {log}"
+
+
+rule compare_linear_gaussian:
+    """3D-Var and 4D-Var against the analytic answer and ADAO: error, evaluations, time."""
+    input:
+        RUN.peers_installed,
+    output:
+        table=RUN.comparison("linear_gaussian"),
+        figure=report(RUN.figure("linear_gaussian"), category="peers"),
+    log:
+        RUN.log("compare-linear-gaussian"),
+    benchmark:
+        RUN.benchmark("compare-linear-gaussian")
+    conda:
+        "../../envs/cpu.yaml"
+    threads: workflow.cores  # times are compared: nothing else runs beside
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        code=code("assimilation", "peers", "experiment/peers", "verification/figures/peers"),
+        run=RUN.root,
+    shell:
+        "lara compare-linear-gaussian --run {params.run} --threads 1 2>&1 | tee {log}"
+
+
+rule compare_lorenz96:
+    """Cycled 4D-Var of Lorenz-96 beside DAPPER's filters and smoothers, on one truth and its observations."""
+    input:
+        RUN.peers_installed,
+    output:
+        table=RUN.comparison("lorenz96"),
+        figure=report(RUN.figure("lorenz96"), category="peers"),
+    log:
+        RUN.log("compare-lorenz96"),
+    benchmark:
+        RUN.benchmark("compare-lorenz96")
+    conda:
+        "../../envs/cpu.yaml"
+    threads: workflow.cores  # as above
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        code=code("assimilation", "peers", "experiment/peers", "verification/figures/peers"),
+        run=RUN.root,
+    shell:
+        "lara compare-lorenz96 --run {params.run} --threads 1 2>&1 | tee {log}"
+
+
+rule peers:
+    """Every comparison."""
+    input:
+        rules.compare_linear_gaussian.output,
+        rules.compare_lorenz96.output,

@@ -1,0 +1,39 @@
+"""Single observations: what each changes, in every space it is shown in. A target of its own."""
+
+
+rule observe_once:
+    """Increments of all cases, each space in one batch."""
+    input:
+        [RUN.background_error(space_of(name)) for name in CONFIG.observed_once],
+        [path for name in CONFIG.observed_once for path in tuned_factors_of(name)],
+        [RUN.weights(space_of(name)) for name in CONFIG.observed_once if space_of(name) != MODEL_SPACE],
+        statistics=RUN.statistics,
+        forecaster=RUN.weights("forecaster"),
+        truth=[truth_of(name) for name in CONFIG.observed_once[:1]],
+    output:
+        [RUN.increments(name) for name in CONFIG.single_observations],
+    log:
+        RUN.log("observe-once"),
+    benchmark:
+        RUN.benchmark("observe-once")
+    conda:
+        "../../envs/gpu.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime=60,
+    params:
+        settings=settings("single_observations", "observed_once", "observations.error_std", "minimiser"),
+        schemes=[settings(f"experiments.{name}") for name in CONFIG.observed_once],
+        code=code(*CYCLING_CODE, "experiment/once"),
+        run=RUN.root,
+    shell:
+        "lara observe-once --run {params.run} --threads {threads} 2>&1 | tee {log}"
+
+
+rule single_observations:
+    """Increments and figures of every case."""
+    input:
+        [RUN.increments(name) for name in CONFIG.single_observations],
+        [RUN.figure(name) for name in ASKED_FIELD_FIGURES if name.startswith("single_observation_")],

@@ -1,0 +1,34 @@
+"""Ensembles of analyses: spread against error. A target of its own."""
+
+
+rule score_ensemble:
+    """Spread, error of the mean, CRPS and ranks of the truth by time."""
+    input:
+        truth=lambda wildcards: truth_of(wildcards.experiment),
+        members=RUN.members("{experiment}"),
+    output:
+        RUN.ensemble_scores("{experiment}"),
+    log:
+        RUN.log("score-ensemble-{experiment}"),
+    benchmark:
+        RUN.benchmark("score-ensemble-{experiment}")
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        settings=settings("seed"),
+        code=code("verification/ensemble", "experiment/scoring"),
+        run=RUN.root,
+    shell:
+        "lara score-ensemble --run {params.run} --experiment {wildcards.experiment}"
+        " --threads {threads} 2>&1 | tee {log}"
+
+
+rule uncertainty:
+    """Scores and figures of every ensemble."""
+    input:
+        [RUN.scores(name) for name in ENSEMBLES],
+        [RUN.figure(f"spread_skill_{name}") for name in ENSEMBLES],
