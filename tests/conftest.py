@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+import worlds
 from lara import store
+from lara.experiment.run import Run
 from lara.grid import Grid
 from lara.state import Channels
 from repository import REPOSITORY, snakemake
@@ -46,6 +48,26 @@ def finished():
         fcntl.flock(lock, fcntl.LOCK_EX)
         snakemake("--configfile", "config/tiny.yaml")
     return REPOSITORY / "results" / "tiny"
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory):
+    """The small run, trained and observed and nothing cycled; not to be touched."""
+    return worlds.tiny_run(tmp_path_factory.mktemp("made") / "world")
+
+
+@pytest.fixture(scope="session")
+def cycled(world, tmp_path_factory):
+    """Function: the small run with an experiment cycled, once for all tests; not to be touched."""
+    folder = tmp_path_factory.mktemp("cycled") / "world"
+    worlds.copied(world, folder)
+
+    def cycle(name):
+        if not Run.open(folder).layout.archive_receipt(name).exists():
+            assert worlds.lara(folder, f"cycle-experiment --experiment {name}") == 0
+        return Run.open(folder)
+
+    return cycle
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ them for a day or two.
 """
 
 import copy
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,21 @@ NETWORK = {"patch": 4, "halo": 1, "width": 8, "heads": 2, "mlp_ratio": 2.0, "win
 TRAINING = {"batch_size": 4, "validation_samples": 4, "precision": "32-true", "checkpoint_every": 2}
 LATENT = {"latent_channels": 12, "encoder_blocks": 1, "decoder_blocks": 1, "network": NETWORK}
 EXPERIMENT = {"background_hours": 24, "days": 5}
+SHORT = {"background_hours": 24, "days": 2}
+SHORT_LATENT = {"method": "l4dvar", "autoencoder": "main", **SHORT}
+WAYS = {  # of analysing a window, beside those of the default suite
+    "3dvar": {"method": "3dvar", "slots": 1, **SHORT},
+    "4dvar": {"method": "4dvar", **SHORT},
+    "block": {**SHORT_LATENT, "latent_covariance": "block"},
+    "increments": {**SHORT_LATENT, "increment_form": True},
+    "weak": {**SHORT_LATENT, "model_error": 0.1},
+    "weak-4dvar": {"method": "4dvar", "model_error": 0.1, **SHORT},
+    "overlap": {**SHORT_LATENT, "overlap": 2},
+    "half-days": {**SHORT_LATENT, "slots": 2, "slot_hours": 12},
+    "tuned": {"method": "4dvar", "slots": 2, "factors": None, **SHORT},
+    "tuned-latent": {**SHORT_LATENT, "factors": None},
+}
+ENSEMBLE = {**SHORT_LATENT, "suite": "ensemble", "members": 3, "inflation": 0.3, "flow_dependence": 0.4}
 
 VALUES = {
     "name": "world",
@@ -54,8 +70,26 @@ VALUES = {
         "pca": {"method": "l4dvar", "autoencoder": "pca", **EXPERIMENT},
         "free": {"method": "free", **EXPERIMENT},
         "autoencoder-only": {"method": "autoencoder-only", "autoencoder": "main", **EXPERIMENT},
+        **{name: {**way, "suite": "osse"} for name, way in WAYS.items()},
+        "eda": ENSEMBLE,
+    },
+    "tuning": {
+        "background_hours": 24,
+        "days": 3,
+        "spin_up_days": 1,
+        "background": [0.3, 1.0, 3.0],
+        "length": [0.7, 1.0],
+        "observation": [0.5, 1.0],
     },
     "verification": {"spin_up_days": 1, "headline": ["z500", "t850"], "lead_days": 1},
+    "osse": {"reference": "4dvar", "spin_up_days": 1},
+    "ensemble": {"spin_up_days": 1},
+    "single_observations": {
+        "east": {"variable": "z", "level": 500, "latitude": 40.0, "longitude": 100.0, "innovation": 300.0},
+        "west": {"variable": "t", "level": 850, "latitude": -20.0, "longitude": -60.0, "innovation": 2.0},
+        "surface": {"variable": "t2m", "latitude": 0.0, "longitude": 10.0, "innovation": -2.0, "error_std": 0.5},
+    },
+    "observed_once": ["l4dvar", "4dvar"],
 }
 
 checks.LATITUDES[5] = 8
@@ -72,15 +106,14 @@ MAKE = [  # the commands that lead from sealed datasets to an observed, trained 
     "measure-autoencoder --autoencoder main",
     "measure-autoencoder --autoencoder pca",
     "measure-forecaster",
-    "estimate-background-error --autoencoder main",
-    "estimate-background-error --autoencoder pca",
+    *(f"estimate-background-error --space {space}" for space in ("main", "pca", "model")),
     "draw-sites",
-    "simulate-observations --dataset test",
+    *(f"{do}-observations --dataset {name}" for name in ("test", "validation") for do in ("simulate", "screen")),
 ]
 
 
 def tiny_run(folder: Path) -> Run:
-    """A run in `folder` that is ready to cycle: datasets, statistics, networks, errors, B_z, observations."""
+    """A run in `folder` that is ready to cycle: datasets, statistics, networks, errors, B, observations."""
     run = write_config(folder, VALUES)
     for name in run.config.datasets:
         write_dataset(run, name)
@@ -100,6 +133,30 @@ def write_config(folder: Path, values: dict) -> Run:
     folder.mkdir(parents=True, exist_ok=True)
     Layout(folder).config.write_text(yaml.safe_dump(resolved, sort_keys=False))
     return Run.open(folder)
+
+
+def copied(run: Run, folder: Path, values: dict | None = None) -> Run:
+    """The run in another folder, with another configuration if given; datasets and networks are links to its own."""
+    folder.mkdir(parents=True)
+    for part in run.layout.root.iterdir():
+        if part.name in ("data", "models"):
+            (folder / part.name).symlink_to(part)
+        elif part.is_dir():
+            shutil.copytree(part, folder / part.name)
+        else:
+            shutil.copy(part, folder / part.name)
+    return Run.open(folder) if values is None else write_config(folder, values)
+
+
+def changed(key: str, value: object) -> dict:
+    """`VALUES` with one dotted key set."""
+    values = copy.deepcopy(VALUES)
+    *path, last = key.split(".")
+    section = values
+    for part in path:
+        section = section.setdefault(part, {})
+    section[last] = value
+    return values
 
 
 def write_dataset(run: Run, name: str) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-import xarray as xr
 from torch import Tensor
 
 from lara import receipts, store
@@ -23,6 +22,7 @@ from lara.experiment.covariance import MODEL_SPACE
 from lara.experiment.ensemble import Ensemble, Recorder, degrees_of_freedom
 from lara.experiment.observing import ObservationReader
 from lara.experiment.run import Run, time
+from lara.experiment.saving import write_dataset
 from lara.experiment.scheme import factors, first_background, method, model, scheme
 from lara.observations import table as tables
 
@@ -111,14 +111,6 @@ def empty_archive(run: Run, name: str, times: np.ndarray) -> Path:
     spread = run.config.experiments[name].members > 1
     store.create_archive(path, run.grid, run.channels, times, made_from, spread)
     return path
-
-
-def write_dataset(dataset: xr.Dataset, path: Path) -> None:
-    """Write NetCDF that exists completely or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    dataset.to_netcdf(part)
-    part.replace(path)
 
 
 def provenance(run: Run, name: str) -> dict[str, str]:

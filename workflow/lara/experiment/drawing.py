@@ -8,6 +8,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
+from lara.config.experiments import VARIATIONAL
 from lara.experiment import drawing_comparisons
 from lara.experiment.comparing import all_sums, block_length, evaluation_begin, shown_autoencoder
 from lara.experiment.run import Run, hours
@@ -141,7 +142,7 @@ def draw_convergence(run: Run) -> Figure:
 
 
 def draw_costs(run: Run) -> None:
-    """Table and bars of the wall time, processor time and peak memory of every job of this configuration."""
+    """Table and bars of the wall time, processor time and peak memory of every job of the default target."""
     parts = [
         pd.read_csv(path, sep="\t").assign(job=path.stem)
         for path in map(run.layout.benchmark, jobs(run))
@@ -154,15 +155,19 @@ def draw_costs(run: Run) -> None:
 
 
 def jobs(run: Run) -> list[str]:
-    """Names of the benchmark files of this configuration's jobs, as the rules call them."""
-    per = {
-        "dataset": ("generate-dataset", "simulate-observations", "screen-observations"),
-        "autoencoder": ("train-autoencoder", "measure-autoencoder", "estimate-background-error"),
-        "experiment": ("cycle-experiment", "score-experiment"),
-    }
-    named = {kind: getattr(run.config, f"{kind}s") for kind in per}
-    several = [f"{job}-{name}" for kind, works in per.items() for job in works for name in named[kind]]
-    return [*several, *SINGLE_JOBS, *(f"draw-figure-{name}" for name in FIGURES)]
+    """Names of the benchmark files of the default target's jobs, as the rules call them."""
+    config, cycled = run.config, run.config.suite("reanalysis")
+    chosen = [config.experiments[name] for name in cycled]
+    spaces = sorted({one.autoencoder or "model" for one in chosen if one.method in VARIATIONAL})
+    several = [
+        (("generate-dataset",), config.datasets),
+        (("simulate-observations", "screen-observations"), config.using("test")),
+        (("train-autoencoder", "measure-autoencoder"), config.autoencoders),
+        (("estimate-background-error",), spaces),
+        (("cycle-experiment", "score-experiment"), cycled),
+        (("draw-figure",), FIGURES),
+    ]
+    return [*(f"{work}-{name}" for works, names in several for work in works for name in names), *SINGLE_JOBS]
 
 
 SINGLE_JOBS = (

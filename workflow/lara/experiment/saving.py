@@ -1,6 +1,8 @@
-"""What figures share: their arrays are kept beside them, and maps show where the network thinks land is."""
+"""How results are kept: NetCDF whole or not at all, and beside every figure the arrays it shows."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,6 +10,14 @@ import xarray as xr
 
 from lara.experiment.run import Run
 from lara.observations.network import is_land
+
+
+def write_dataset(dataset: xr.Dataset, path: Path) -> None:
+    """Write NetCDF that exists completely or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    dataset.to_netcdf(part)
+    part.replace(path)
 
 
 def keep_fields(run: Run, name: str, arrays: xr.Dataset) -> xr.Dataset:

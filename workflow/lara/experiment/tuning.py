@@ -4,9 +4,9 @@
 
 (Dee 1995, doi:10.1175/1520-0493(1995)123<1128:OLEOEC>2.0.CO;2, with innovations taken as independent). Each trial
 cycles over the validation period with its own factors, so that x_b is what these factors lead to; d is taken at a
-window's first slot, where B applies. All trials of a stage run in one batch. Stages: the factor on B, on the correlation length
-(model space alone has one), on R, and the factor on B again, finer. No truth is used and nothing is rejected, so that
-every trial is scored on the same data.
+window's first slot, where B applies. All trials of a stage run in one batch. Stages: the factor on B, on the
+correlation length (model space alone has one), on R, and the factor on B again, finer. No truth is used and nothing is
+rejected, so that every trial is scored on the same data.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from lara.peers.ours import BEGIN, STEP, PointObservations
 from lara.peers.problems import Twin, lorenz96
 
 METHOD = GaussNewton(evaluations=4, inner=30, inner_tolerance=0.05, tolerance=Tolerance(1e-2, 1e-4))
-CANDIDATES = (0.1, 0.15, 0.2, 0.3, 0.45)  # σ_b
+CANDIDATES = (0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8)  # σ_b
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,6 @@
 """How much work a minimiser needs to come near the minimum of J, window by window.
 
-With J* the value that the longest of all minimisations of a window converged to, and J_k the lowest value found in
+With J* the lowest value that any minimisation of a window found, run far beyond need, and J_k the lowest one found in
 the first k evaluations, the excess is J_k / J* - 1. A minimisation is counted until its excess is at most a given
 fraction; one that never comes so near counts as infinite, so that a median over windows stays honest where some fail.
 J is a positive sum of squares, whose value at the minimum is about half the number of observations, so a per cent of

@@ -58,6 +58,7 @@ styled = matplotlib.rc_context(
 def colour(name: str) -> str:
     """The colour of an experiment or source, the same in every figure; one not listed gets it by its name."""
     palette = [BLUE, SKY, GREEN, ORANGE, RED, PURPLE]
+    name = name.removeprefix("osse-")
     return COLOURS.get(name, palette[zlib.crc32(name.encode()) % len(palette)])
 
 

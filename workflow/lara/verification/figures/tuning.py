@@ -12,7 +12,7 @@ from lara.verification.figures import style
 FACTORS = {
     "scale": "factor of the background error variance (1)",
     "length": "factor of the correlation length (1)",
-    "observation": "factor of the observation error (1)",
+    "observation": "factor of the observation error variance (1)",
 }
 MARKERS = "osD^vPX"
 

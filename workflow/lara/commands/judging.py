@@ -1,0 +1,130 @@
+"""Commands that judge what was made: scores, comparisons, figures, the summary."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lara.commands.offer import command, compare
+
+if TYPE_CHECKING:
+    from lara.experiment.run import Run
+
+
+@command("experiment")
+def score_experiment(run: Run, name: str) -> None:
+    """Score analyses and backgrounds against truth and observations."""
+    from lara.experiment import scoring
+    from lara.experiment.saving import write_dataset
+
+    sums = scoring.score_experiment(run, name)
+    write_dataset(sums, run.layout.scores(name))
+    scoring.finish_scores(run, name, sums).to_csv(run.layout.finished_scores(name), index=False)
+    scoring.score_innovations(run, name).to_csv(run.layout.innovations(name), index=False)
+
+
+@command()
+def score_forecasts(run: Run, _: str) -> None:
+    """Score forecasts from the analyses of the reference experiment."""
+    from lara.experiment import scoring
+    from lara.experiment.saving import write_dataset
+
+    write_dataset(scoring.score_forecasts(run, run.config.verification.reference), run.layout.scores("forecasts"))
+
+
+@command("experiment")
+def score_forecasts_of(run: Run, name: str) -> None:
+    """Squared errors of forecasts from an experiment's analyses."""
+    from lara.experiment import scoring
+    from lara.experiment.saving import write_dataset
+
+    write_dataset(scoring.score_forecasts_of(run, name), run.layout.forecast_scores(name))
+
+
+@command()
+def compare_osse(run: Run, _: str) -> None:
+    """Compare the experiments of the suite `osse`, time by time."""
+    from lara.experiment import osse
+
+    osse.compare_osse(run).to_csv(run.layout.osse, index=False)
+
+
+@command("experiment")
+def score_ensemble(run: Run, name: str) -> None:
+    """Spread, error, CRPS and ranks of an ensemble."""
+    from lara.experiment import scoring
+    from lara.experiment.saving import write_dataset
+
+    write_dataset(scoring.score_ensemble(run, name), run.layout.ensemble_scores(name))
+
+
+@command()
+def compare_minimisers(run: Run, _: str) -> None:
+    """Minimise the same windows by every method."""
+    from lara.experiment import minimisers
+
+    compare(run, "minimisers", minimisers.compare_minimisers)
+
+
+@command()
+def compare_batches(run: Run, _: str) -> None:
+    """Minimise the same windows in batches of several sizes."""
+    from lara.experiment import minimisers
+
+    compare(run, "batching", minimisers.compare_batches)
+
+
+@command()
+def measure_overhead(run: Run, _: str) -> None:
+    """Time analyses against bare passes through the networks."""
+    from lara.experiment import minimisers
+
+    compare(run, "overhead", minimisers.measure_overhead)
+
+
+@command()
+def install_peers(run: Run, _: str) -> None:
+    """Make the environment of the packages LARA is compared with."""
+    from lara.experiment import peers
+
+    peers.install(run.layout.peers, run.layout.peers_installed)
+
+
+@command()
+def compare_linear_gaussian(run: Run, _: str) -> None:
+    """Compare 3D-Var and 4D-Var with the analytic answer and ADAO."""
+    from lara.experiment import peers
+
+    paths = run.layout.comparison("linear_gaussian"), run.layout.figure("linear_gaussian")
+    peers.compare_linear_gaussian(run.layout.peers, *paths)
+
+
+@command()
+def compare_lorenz96(run: Run, _: str) -> None:
+    """Compare cycled 4D-Var of Lorenz-96 with DAPPER's methods."""
+    from lara.experiment import peers
+
+    peers.compare_lorenz96(run.layout.peers, run.layout.comparison("lorenz96"), run.layout.figure("lorenz96"))
+
+
+@command("figure")
+def draw_figure(run: Run, name: str) -> None:
+    """Draw a figure from saved arrays."""
+    from lara.experiment import drawing
+
+    drawing.draw(run, name)
+
+
+@command()
+def summarise(run: Run, _: str) -> None:
+    """Collect every headline figure in summary.json."""
+    from lara.experiment import summary
+
+    summary.write_summary(run)
+
+
+@command()
+def collect_benchmarks(run: Run, _: str) -> None:
+    """Gather what every job cost into one table and one figure."""
+    from lara.experiment import drawing
+
+    drawing.draw_costs(run)

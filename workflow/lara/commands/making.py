@@ -1,0 +1,145 @@
+"""Commands that make something: data, networks, covariances, observations, analyses."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from lara.commands.offer import Progress, command, training_progress
+
+if TYPE_CHECKING:
+    from lara.assimilation.cycle import Analysis
+    from lara.experiment.run import Run
+
+
+@command("dataset")
+def generate_dataset(run: Run, name: str) -> None:
+    """Fill a dataset from its source, month by month."""
+    from lara.experiment import data
+
+    data.generate_dataset(run, name, Progress(f"{name}, days"))
+
+
+@command()
+def compute_statistics(run: Run, _: str) -> None:
+    """Climatology and scales of the training period."""
+    from lara.experiment import data
+
+    data.compute_statistics(run)
+
+
+@command("autoencoder")
+def train_autoencoder(run: Run, name: str) -> None:
+    """Fit the linear path of an autoencoder and train its residual."""
+    from lara.experiment import learning
+
+    learning.train_autoencoder(run, name, training_progress(name))
+
+
+@command()
+def train_forecaster(run: Run, _: str) -> None:
+    """Train the forecaster."""
+    from lara.experiment import learning
+
+    learning.train_forecaster(run, training_progress("forecaster"))
+
+
+@command("autoencoder")
+def measure_autoencoder(run: Run, name: str) -> None:
+    """Reconstruction error of an autoencoder on held-out states."""
+    from lara.experiment import measuring
+    from lara.experiment.saving import write_dataset
+
+    write_dataset(measuring.measure_autoencoder(run, name), run.layout.errors(name))
+
+
+@command()
+def measure_forecaster(run: Run, _: str) -> None:
+    """Forecast error by lead time on held-out states."""
+    from lara.experiment import measuring
+    from lara.experiment.saving import write_dataset
+
+    write_dataset(measuring.measure_forecaster(run), run.layout.errors("forecaster"))
+
+
+@command("space")
+def estimate_background_error(run: Run, name: str) -> None:
+    """Background error covariance from forecast differences, in the space of an autoencoder or in `model` space."""
+    from lara.experiment import covariance
+
+    covariance.estimate_background_error(run, name)
+
+
+@command("experiment")
+def tune_experiment(run: Run, name: str) -> None:
+    """Search for factors on B and R over validation windows."""
+    from lara.experiment import tuning
+
+    progress = Progress(f"tuning {name}, windows")
+    tuning.tune_experiment(run, name, progress)
+
+
+@command()
+def draw_sites(run: Run, _: str) -> None:
+    """Draw the observing network."""
+    from lara.experiment import observing
+
+    run.layout.sites.parent.mkdir(parents=True, exist_ok=True)
+    observing.draw_sites(run).to_parquet(run.layout.sites, index=False)
+
+
+@command("dataset")
+def simulate_observations(run: Run, name: str) -> None:
+    """Observe a dataset with the network's errors."""
+    from lara.experiment import observing
+    from lara.observations import table
+
+    table.write(observing.simulate_observations(run, name), run.layout.observations(name))
+
+
+@command("dataset")
+def screen_observations(run: Run, name: str) -> None:
+    """Check observations before any assimilation."""
+    from lara.experiment import observing
+    from lara.observations import table
+
+    screened = observing.screen_observations(run, name)
+    for flag, count in screened["PreQC"].value_counts().items():
+        print(f"{count} data: {table.Flag(flag).reason}", file=sys.stderr)
+    table.write(screened, run.layout.screened(name))
+
+
+@command("experiment")
+def cycle_experiment(run: Run, name: str) -> None:
+    """Cycle an experiment over its period."""
+    from lara.experiment import cycling
+
+    progress = Progress(f"{name}, windows")
+
+    def report(done: int, total: int, analysis: Analysis) -> None:
+        note = f", J {analysis.start.total:.0f} -> {analysis.end.total:.0f} for p = {analysis.fit.used}"
+        progress(done, total, note if analysis.minimum else "")
+
+    run.layout.health(name).parent.mkdir(parents=True, exist_ok=True)
+    cycling.cycle_experiment(run, name, report)
+
+
+@command()
+def observe_once(run: Run, _: str) -> None:
+    """Assimilate single observations in every space they are shown in."""
+    from lara.experiment import once
+    from lara.experiment.saving import write_dataset
+
+    for name, increments in once.observe_once(run).items():
+        write_dataset(increments, run.layout.increments(name))
+
+
+@command("experiment")
+def verify_archive(run: Run, name: str) -> None:
+    """Prove an archive whole, chunk by chunk."""
+    from lara.store import verify_archive as problems_of
+
+    problems = problems_of(run.layout.archive(name))
+    if problems:
+        raise ValueError(f"archive {run.layout.archive(name)} is damaged: " + "; ".join(problems))
+    print(f"archive {run.layout.archive(name)} is whole")

@@ -1,0 +1,64 @@
+"""What commands share: how they are offered and how they report progress."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from lara.experiment.run import Run
+
+COMMANDS: dict[str, tuple[Callable[[Run, str], None], str, str]] = {}
+Command = Callable[["Run", str], None]
+
+
+def command(argument: str = "") -> Callable[[Command], Command]:
+    """Offer a function as the subcommand of its name; `argument` names what it is done for, if anything."""
+
+    def offer(function: Command) -> Command:
+        name = function.__name__.replace("_", "-")
+        COMMANDS[name] = (function, argument, (function.__doc__ or "").strip())
+        return function
+
+    return offer
+
+
+class Progress:
+    """Prints share done and time left, at most every few seconds."""
+
+    def __init__(self, what: str, every: float = 5.0) -> None:
+        self.what, self.every = what, every
+        self.begin = self.last = time.monotonic()
+        self.first: int | None = None
+
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        """Report that `done` of `total` is done."""
+        now = time.monotonic()
+        self.first = done - 1 if self.first is None else self.first
+        if done < total and now - self.last < self.every:
+            return
+        self.last = now
+        left = (now - self.begin) / max(1, done - self.first) * (total - done)
+        bar = "#" * round(20 * done / total)
+        print(
+            f"{self.what} [{bar:<20}] {done}/{total}, {left / 60:.1f} min left{note}",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def training_progress(name: str) -> Callable[[int, int, float], None]:
+    """Progress of a network's training with its loss."""
+    progress = Progress(f"{name}, steps")
+    return lambda done, total, loss: progress(done, total, f", loss {loss:.4g}")
+
+
+def compare(run: Run, name: str, measure: Callable[[Run, Callable[[int, int], None]], DataFrame]) -> None:
+    """Write the table of a comparison."""
+    path = run.layout.comparison(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    measure(run, Progress(name)).to_csv(path, index=False)
