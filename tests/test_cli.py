@@ -22,16 +22,10 @@ from lara.observations import table
 IN_SECONDS = 10.0
 
 
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory):
-    """A run that is ready to cycle, not to be touched."""
-    return worlds.tiny_run(tmp_path_factory.mktemp("sound") / "world")
-
-
 @pytest.fixture
-def run(sound, tmp_path):
-    """A copy of it to be damaged."""
-    shutil.copytree(sound.layout.root, tmp_path / "world")
+def run(world, tmp_path):
+    """A copy of the small run, to be damaged."""
+    shutil.copytree(world.layout.root, tmp_path / "world")
     return Run.open(tmp_path / "world")
 
 
@@ -113,6 +107,8 @@ def test_an_unknown_key_is_refused_by_name(run, refused):
         ("simulate-observations --dataset tets", "test"),
         ("cycle-experiment --experiment l5dvar", "l4dvar"),
         ("score-experiment --experiment l5dvar", "l4dvar"),
+        ("tune-experiment --experiment l5dvar", "tuned"),
+        ("estimate-background-error --space mian", "model"),
         ("draw-figure --figure mystery", "learning_curves"),
     ],
 )
@@ -125,16 +121,16 @@ def test_an_unknown_name_is_refused_naming_those_there_are(run, refused, words, 
 
 def test_a_missing_observation_file_is_refused(run, refused):
     """Path and remedy; before anything is computed."""
-    run.layout.observations("test").unlink()
+    run.layout.screened("test").unlink()
     line = refused(run.layout.root, "cycle-experiment --experiment l4dvar")
-    assert str(run.layout.observations("test")) in line
-    assert "run `lara simulate-observations`" in line
+    assert str(run.layout.screened("test")) in line
+    assert "run `lara simulate-observations` and `lara screen-observations`" in line
     assert not run.layout.archive("l4dvar").exists()
 
 
 def test_a_truncated_observation_file_is_refused(run, refused):
     """Half a parquet file has no footer."""
-    path = run.layout.observations("test")
+    path = run.layout.screened("test")
     path.write_bytes(path.read_bytes()[:5000])
     line = refused(run.layout.root, "cycle-experiment --experiment free")
     assert str(path) in line
@@ -168,7 +164,7 @@ def test_nan_in_a_state_is_refused(run, refused):
     assert "rerun" in line
 
 
-@pytest.mark.parametrize("experiment", ["l4dvar", "free", "autoencoder-only"])
+@pytest.mark.parametrize("experiment", ["l4dvar", "4dvar", "eda", "free", "autoencoder-only"])
 def test_nan_in_a_forecast_stops_the_cycle_at_its_window(run, refused, experiment):
     """Weights gone wrong: the window, the slot and the number of bad values; no archive passes for whole."""
     forecaster = run.forecaster
@@ -204,22 +200,34 @@ def test_weights_of_another_channel_set_are_refused_naming_both(run, refused, na
         (lambda layout: layout.weights("main"), "cycle-experiment --experiment l4dvar"),
         (lambda layout: layout.weights("forecaster"), "cycle-experiment --experiment free"),
         (lambda layout: layout.background_error("main"), "cycle-experiment --experiment l4dvar"),
+        (lambda layout: layout.background_error("model"), "cycle-experiment --experiment 4dvar"),
+        (lambda layout: layout.tuning("tuned"), "cycle-experiment --experiment tuned"),
+        (lambda layout: layout.observations("test"), "screen-observations --dataset test"),
+        (lambda layout: layout.screened("validation"), "tune-experiment --experiment tuned"),
         (lambda layout: layout.errors("main"), "cycle-experiment --experiment l4dvar"),
         (lambda layout: layout.errors("forecaster"), "cycle-experiment --experiment free"),
         (lambda layout: layout.sites, "simulate-observations --dataset test"),
         (lambda layout: layout.archive("l4dvar"), "score-experiment --experiment l4dvar"),
         (lambda layout: layout.scores("l4dvar"), "summarise"),
+        (lambda layout: layout.members("eda"), "score-ensemble --experiment eda"),
+        (lambda layout: layout.scores("3dvar"), "compare-osse"),
     ],
     ids=[
         "statistics",
         "autoencoder",
         "forecaster",
         "B",
+        "B-model",
+        "factors",
+        "observations",
+        "screened",
         "autoencoder-errors",
         "forecaster-errors",
         "sites",
         "archive",
         "scores",
+        "members",
+        "osse-scores",
     ],
 )
 def test_any_missing_input_is_refused_by_its_path(run, refused, lost, words):
@@ -232,9 +240,9 @@ def test_any_missing_input_is_refused_by_its_path(run, refused, lost, words):
 
 def test_an_observation_of_a_level_the_state_has_not_is_refused(run, refused):
     """The level, those there are, and what to do."""
-    rows = table.read(run.layout.observations("test"))
+    rows = table.read(run.layout.screened("test"))
     rows.loc[rows["variable"] == "z", table.PRESSURE] = 30000.0
-    table.write(rows, run.layout.observations("test"))
+    table.write(rows, run.layout.screened("test"))
     line = refused(run.layout.root, "cycle-experiment --experiment l4dvar")
     assert "300 hPa" in line
     assert "500, 850" in line

@@ -9,7 +9,6 @@ import pytest
 import yaml
 
 from lara import config_table
-from lara.assimilation.minimise import LBFGS
 from lara.config import Config, ConfigError, checks, load, parse
 from lara.sources import simulated
 from lara.state import Channels
@@ -117,17 +116,74 @@ CHANGES = [  # one key set, and what the refusal must name: the key, the value, 
     ("verification.spin_up_days", 40, ["verification.spin_up_days 40", "40 days", "shorten"]),
     ("verification.lead_days", 1.1, ["verification.lead_days 1.1", "steps of 6 h", "multiple"]),
     ("verification.lead_days", 0, ["verification.lead_days", "0", "greater than 0"]),
-    ("verification.lead_days", 50, ["verification.lead_days 50", "0 forecasts", "datasets.test", "shorten"]),
+    ("verification.lead_days", 60, ["verification.lead_days 60", "0 forecasts", "datasets.test", "shorten"]),
     ("verification.forecast_every_days", 0.5, ["verification.forecast_every_days 0.5", "windows of 24 h", "multiple"]),
     ("verification.forecast_every_days", 7, ["forecast_every_days 7", "3 forecasts", "4 are needed", "shorten"]),
-    ("verification.reference", "free", ["verification.reference 'free'", "method free", "l4dvar or l3dvar"]),
-    ("verification.reference", "autoencoder-only", ["'autoencoder-only'", "increment", "l4dvar or l3dvar"]),
+    ("verification.reference", "free", ["verification.reference 'free'", "method free", "l3dvar or l4dvar"]),
+    ("verification.reference", "autoencoder-only", ["'autoencoder-only'", "increment", "l3dvar or l4dvar"]),
     ("verification.headline", [], ["verification.headline", "at least 1"]),
     ("experiments.pca.days", 30, ["experiments.pca.days 30", "40", "experiments.l4dvar", "the same"]),
     ("experiments.pca.background_hours", 24, ["experiments.pca.background_hours 24", "120", "the same"]),
     ("observations.columns", 1025, ["observations.columns 1025", "half the cells", "at most 1024"]),
     ("observations.surface_stations", 2000, ["observations.surface_stations 2000", "at most 1024"]),
     ("minimiser.gradient_reduction", 0.1, ["unknown key 'minimiser.gradient_reduction'", "0.1"]),
+    ("background_error.scale", 3.0, ["unknown key 'background_error.scale'", "3.0", "config/README.md"]),
+    ("minimiser.method", "adam", ["minimiser.method", "'adam'", "'lbfgs' or 'gauss-newton'"]),
+    ("experiments.osse-4dvar.method", "5dvar", ["experiments.osse-4dvar.method", "'5dvar'", "'3dvar'"]),
+    ("experiments.osse-4dvar.suite", "all", ["experiments.osse-4dvar.suite", "'all'", "'osse'"]),
+    ("experiments.osse-4dvar.autoencoder", "main", ["experiments.osse-4dvar", "no use", "'main'", "remove it"]),
+    ("experiments.free.autoencoder", "main", ["experiments.free", "no use", "'main'", "remove it"]),
+    ("experiments.osse-3dvar.slots", 4, ["experiments.osse-3dvar", "3dvar has one slot", "4", "slots: 1"]),
+    ("experiments.l4dvar.overlap", 4, ["experiments.l4dvar", "overlap 4", "4", "choose less"]),
+    ("experiments.eda.overlap", 1, ["experiments.eda", "30 days", "4 slots", "18 h apart"]),
+    ("experiments.l4dvar.slot_hours", 9, ["experiments.l4dvar.slot_hours 9", "step_hours 6"]),
+    ("experiments.l4dvar.factors", {"background": 0}, ["experiments.l4dvar.factors.background", "0", "greater than 0"]),
+    ("experiments.l4dvar.factors", {"scale": 3}, ["experiments.l4dvar.factors.scale", "3"]),
+    ("experiments.l4dvar.model_error", 0, ["experiments.l4dvar.model_error", "0", "greater than 0"]),
+    ("experiments.free.members", 3, ["experiments.free", "'free'", "members: 1"]),
+    ("experiments.l4dvar.inflation", 0.5, ["experiments.l4dvar", "inflation", "members above 1"]),
+    ("experiments.l4dvar.flow_dependence", 0.5, ["experiments.l4dvar", "flow_dependence", "members above 1"]),
+    ("experiments.eda.flow_dependence", 1.0, ["experiments.eda.flow_dependence", "1.0", "less than 1"]),
+    (
+        "experiments.eda",
+        {"method": "4dvar", "suite": "ensemble", "members": 2, "flow_dependence": 0.5, "days": 30},
+        ["experiments.eda", "flow_dependence", "l3dvar or l4dvar"],
+    ),
+    (
+        "experiments.eda",
+        {
+            **{"method": "l4dvar", "autoencoder": "main", "suite": "ensemble", "days": 30},
+            **{"members": 2, "flow_dependence": 0.5, "latent_covariance": "block"},
+        },
+        ["experiments.eda", "flow_dependence", "diagonal"],
+    ),
+    ("osse.reference", None, ["osse.reference is not set", "name one", "osse-4dvar"]),
+    ("osse.reference", "l4dvar", ["osse.reference 'l4dvar'", "osse-4dvar"]),
+    ("ensemble.reference", "l4dvar", ["ensemble.reference 'l4dvar'", "eda"]),
+    ("verification.reference", "osse-l4dvar", ["verification.reference 'osse-l4dvar'", "'l4dvar'"]),
+    ("experiments.osse-3dvar.days", 40, ["experiments.osse-3dvar.days 40", "70", "osse-4dvar", "the same"]),
+    ("osse.spin_up_days", 70, ["osse.spin_up_days 70", "70 days", "experiments.osse-", "shorten"]),
+    ("ensemble.spin_up_days", 30, ["ensemble.spin_up_days 30", "30 days", "experiments.eda", "shorten"]),
+    ("tuning.dataset", "test", ["tuning.dataset 'test'", "['validation']"]),
+    ("tuning.days", 60, ["tuning.days 60", "past the end of datasets.validation", "shorten"]),
+    ("tuning.background_hours", 25, ["tuning.background_hours 25", "step_hours 6"]),
+    ("tuning.spin_up_days", 16, ["tuning.spin_up_days 16", "days", "shorten"]),
+    ("tuning.background", [1.0, -1.0], ["tuning.background.1", "-1.0", "greater than 0"]),
+    ("experiments.osse-4dvar.slots", 9, ["experiments.osse-4dvar", "70 days", "9 slots", "54 h apart"]),
+    ("experiments.osse-4dvar.slots", 7, ["tuning.days", "whole number of windows", "experiments.osse-4dvar"]),
+    ("observed_once", [], ["observed_once names no experiment", "name some"]),
+    ("observed_once", ["free"], ["observed_once", "'free'", "variational", "l4dvar"]),
+    ("observed_once", ["l5dvar"], ["observed_once", "'l5dvar'", "l4dvar"]),
+    ("single_observations.china.level", 510, ["single_observations.china", "'z510'", "z500"]),
+    ("single_observations.china.variable", "w", ["single_observations.china", "'w500'", "z500"]),
+    ("single_observations.china.latitude", 91, ["single_observations.china.latitude", "91"]),
+    ("single_observations.a b", {}, ["single_observations", "'a b'", "letters"]),
+    ("quality_control.huber", 0, ["quality_control.huber", "0", "greater than 0"]),
+    ("quality_control.gross_check", -1, ["quality_control.gross_check", "-1", "greater than 0"]),
+    ("quality_control.thinning", "some", ["quality_control.thinning", "'some'", "'superob'"]),
+    ("quality_control.thinning_degrees", 60, ["quality_control", "thinning_degrees 60", "45", "fewer"]),
+    ("quality_control.blacklist", "bad.txt", ["quality_control", "'bad.txt'", "CSV", "station"]),
+    ("autoencoders.main.corrections", -1, ["autoencoders.main.corrections", "-1"]),
 ]
 
 
@@ -136,6 +192,53 @@ def test_a_configuration_that_cannot_run_is_refused_with_key_value_and_remedy(va
     """One changed key each; the line must hold all that a user needs to mend it."""
     message = refusal(change(values, key, value))
     assert [part for part in named if part not in message] == [], message
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("experiments.l4dvar.overlap", 2),
+        ("experiments.l4dvar.overlap", 3),
+        ("experiments.l4dvar.factors", None),
+        ("experiments.free.factors", None),
+        ("experiments.l4dvar", {"method": "l4dvar", "autoencoder": "main", "slots": 2, "slot_hours": 12}),
+        ("experiments.l3dvar.latent_covariance", "block"),
+        ("osse.reference", "osse-free"),
+        ("ensemble.reference", "eda"),
+        ("quality_control", {"gross_check": None, "background_check": None, "huber": 2.0, "thinning": "superob"}),
+        ("autoencoders.main.corrections", 0),
+    ],
+    ids=str,
+)
+def test_what_can_run_is_not_refused(values, key, value):
+    """The neighbours of what is refused above."""
+    parse(change(values, key, value))
+
+
+def test_what_nobody_asks_for_is_not_checked(values):
+    """Without experiments to tune the search needs no validation stretch of its length; without cases, none to show
+    them; without its experiments, a suite needs no reference."""
+    values["experiments"] = {key: e for key, e in values["experiments"].items() if not key.startswith("osse-")}
+    values |= {"observed_once": [], "single_observations": {}, "osse": {}}
+    parse(change(values, "tuning.days", 600))
+    assert parse(values).suite("osse") == []
+
+
+def test_factors_of_an_experiment_are_one_unless_named_and_null_to_be_tuned(values):
+    """Absent: as estimated. A part: the rest one. null: those found on the validation period."""
+    parsed = parse(values).experiments
+    assert parsed["l4dvar"].factors.model_dump() == {"background": 3.0, "length": 1.0, "observation": 1.0}
+    assert parsed["free"].factors.background == 1.0
+    assert parsed["osse-4dvar"].factors is None
+
+
+def test_each_suite_has_its_spin_up_and_its_experiments(values):
+    """The default one has that of `verification`."""
+    parsed = parse(values)
+    assert [parsed.spin_up_days(name) for name in ("l4dvar", "osse-4dvar", "eda")] == [20, 10, 10]
+    suites = [parsed.suite(name) for name in ("reanalysis", "osse", "ensemble")]
+    assert sorted(sum(suites, [])) == sorted(parsed.experiments)
+    assert suites[0] == ["free", "autoencoder-only", "l4dvar", "l3dvar", "pca"]
 
 
 def test_stretches_of_different_members_may_be_of_the_same_days(values):
@@ -155,7 +258,7 @@ def test_a_member_serves_one_dataset_whatever_the_years(values, begin):
 def test_an_overlap_is_told_as_an_overlap(values):
     """The clearer of the two reasons against a shared member."""
     message = refusal(change(values, "datasets.test.member", 1))
-    assert "datasets.test (test, 2001-01-01 to 2001-03-02) overlaps datasets.training-1" in message
+    assert "datasets.test (test, 2001-01-01 to 2001-03-22) overlaps datasets.training-1" in message
 
 
 def test_training_periods_count_together_and_must_last_a_month(values):
@@ -198,11 +301,11 @@ def test_windows_may_leave_a_remainder(values, windows):
 
 
 def test_forecasts_are_counted_from_the_last_slots_of_windows(values):
-    """40 days in windows of a day, 20 of spin-up: starts at 20.75 … 39.75 days. 60 days of states less 5 before begin
-    end with one at 54.75, so that a lead of 31 days leaves four starts, 20.75 … 23.75, and 34 days leave one."""
-    parse(change(values, "verification.lead_days", 31))
-    assert "3 forecasts fit" in refusal(change(values, "verification.lead_days", 32))
-    assert "1 forecasts fit" in refusal(change(values, "verification.lead_days", 34))
+    """40 days in windows of a day, 20 of spin-up: starts at 20.75 … 39.75 days. 80 days of states less 5 before begin
+    end with one at 74.75, so that a lead of 51 days leaves four starts, 20.75 … 23.75, and 54 days leave one."""
+    parse(change(values, "verification.lead_days", 51))
+    assert "3 forecasts fit" in refusal(change(values, "verification.lead_days", 52))
+    assert "1 forecasts fit" in refusal(change(values, "verification.lead_days", 54))
     parse(change(values, "verification.forecast_every_days", 6))
 
 
@@ -217,12 +320,6 @@ def test_members_part_by_a_large_perturbation_and_a_season_by_default():
     """10 K and 90 days, so that members are independent when they begin."""
     source = Config.model_fields["source"].default
     assert (source.perturbation, source.spin_up_days) == (10.0, 90)
-
-
-def test_the_minimisers_keys_are_those_of_the_algorithm():
-    """A key is handed on by its name."""
-    settings = Config.model_fields["minimiser"].default.model_dump()
-    assert LBFGS(**settings).gradient_tolerance == settings["gradient_tolerance"]
 
 
 def test_every_fault_of_a_configuration_is_told_at_once(values):

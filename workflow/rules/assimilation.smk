@@ -15,12 +15,12 @@ rule cycle_experiment:
         archive=RUN.archive_receipt("{experiment}"),
         feedback=RUN.feedback("{experiment}"),
         health=RUN.health("{experiment}"),
-    wildcard_constraints:
-        experiment=one_of(set(EXPERIMENTS) - set(ENSEMBLES)),
     log:
         RUN.log("cycle-experiment-{experiment}"),
     benchmark:
         RUN.benchmark("cycle-experiment-{experiment}")
+    wildcard_constraints:
+        experiment=one_of(set(EXPERIMENTS) - set(ENSEMBLES)),
     conda:
         "../../envs/gpu.yaml"
     threads: 1

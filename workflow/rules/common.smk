@@ -21,7 +21,7 @@ PACKAGE = Path(workflow.basedir) / "workflow" / "lara"
 TRANSFORMERS = [name for name, a in CONFIG.autoencoders.items() if a.kind == "transformer"]
 EXPERIMENTS = list(CONFIG.experiments)
 REANALYSIS, OSSE = CONFIG.suite("reanalysis"), CONFIG.suite("osse")
-ENSEMBLES = [name for name, experiment in CONFIG.experiments.items() if experiment.members > 1]
+ENSEMBLES = [name for name, experiment in CONFIG.experiments.items() if experiment.has_spread]
 TUNED = [name for name, e in CONFIG.experiments.items() if e.factors is None and e.method.endswith("dvar")]
 MODEL_SPACE = "model"  # beside the names of the autoencoders, whose latent spaces have a B each
 REFERENCE = CONFIG.verification.reference
@@ -33,6 +33,7 @@ CYCLING_CODE = (  # what the result of a cycled window depends on
     "experiment/scheme",
     "experiment/observing",
     "experiment/ensemble",
+    "experiment/diagnosing",
     "experiment/covariance",
     "covariance/",
     "observations/",

@@ -115,7 +115,8 @@ class Analysis:
     """One window's background and analysis.
 
     background, analysis: trajectories of x at the window's slots (k, …). start, end: J at χ = 0 and at the analysis.
-    minimum: None for a method that assimilates nothing, and then J is only the fit to the data.
+    minimum: None for a method that assimilates nothing, and then J is only the fit to the data. degrees_of_freedom and
+    draws: information used, and trajectories from draws of the posterior (m, k, …), where somebody computed them.
     """
 
     window: Window
@@ -125,6 +126,8 @@ class Analysis:
     start: Terms
     end: Terms
     minimum: Minimum | None = None
+    degrees_of_freedom: float | None = None
+    draws: Float[Tensor, "m k ..."] | None = None
 
 
 Method = Callable[[Sequence[Window], Start, Observations], list[Analysis]]

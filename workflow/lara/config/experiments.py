@@ -59,6 +59,9 @@ class Minimiser(Section):
     carry: bool = Field(True, description="whether L-BFGS starts from the pairs of the window before")
     inner: Count = Field(30, description="most products with the curvature per Gauss-Newton iteration [1]")
     inner_tolerance: Positive = Field(0.1, description="residual at which they stop, over the gradient norm [1]")
+    degrees_of_freedom_every: int = Field(
+        10, ge=0, description="windows between estimates of the degrees of freedom for signal; 0 for none [1]"
+    )
     recompute: bool = Field(False, description="run each model step twice to save memory in long windows")
     worst_reduction: Positive = Field(
         0.5, description="a cycle whose gradient norm ends above this share of its start fails its job [1]"
@@ -104,10 +107,18 @@ class Experiment(Section):
     flow_dependence: float = Field(
         0.0, ge=0, lt=1, description="share of the members' variance in a diagonal latent B [1]"
     )
+    posterior_vectors: int = Field(
+        0, ge=0, description="Lanczos vectors of the posterior whose spread is archived; 0 for none [1]"
+    )
     background_hours: Count = Field(
         120, description="lead time of the forecast from the truth that is the first background [h]"
     )
     days: Count = Field(40, description="length of the cycled period, which begins with the first background [days]")
+
+    @property
+    def has_spread(self) -> bool:
+        """Whether its analyses come with a spread."""
+        return self.members > 1 or self.posterior_vectors > 0
 
     @property
     def window_hours(self) -> int:
@@ -131,6 +142,8 @@ class Experiment(Section):
     def _ensemble(self) -> None:
         if self.members > 1 and self.method not in VARIATIONAL:
             raise ValueError(f"method '{self.method}' uses no observations to perturb: set members: 1")
+        if self.posterior_vectors and (self.members > 1 or self.method not in VARIATIONAL):
+            raise ValueError("posterior_vectors are for a single variational analysis: set members: 1, or remove them")
         if self.members == 1 and (self.inflation or self.flow_dependence):
             raise ValueError("inflation and flow_dependence are for ensembles: set members above 1 or remove them")
         if self.flow_dependence and (self.method not in LATENT or self.latent_covariance != "diagonal"):

@@ -17,8 +17,10 @@ from lara import receipts, store
 from lara.assimilation import health
 from lara.assimilation.cycle import Analysis, Disturb, Method, Start, cycle
 from lara.assimilation.window import Window
+from lara.config.experiments import VARIATIONAL
 from lara.experiment.comparing import windows_of
 from lara.experiment.covariance import MODEL_SPACE
+from lara.experiment.diagnosing import Diagnosed
 from lara.experiment.ensemble import Ensemble, Recorder, degrees_of_freedom
 from lara.experiment.observing import ObservationReader
 from lara.experiment.run import Run, time
@@ -43,14 +45,14 @@ def cycle_experiment(run: Run, name: str, report: Report) -> None:
         store.write_archive(archive, position, **states)
         feedback.append(read.feedback(analyses[0]))
         ledger += ledger_rows(analyses, feedback[-1], seconds)
-        if chosen.members > 1:
-            recorder.add(analyses)
+        if chosen.has_spread:
+            recorder.add(window_members(analyses), analyses[0].window)
         position += len(states["analysis"])
         report(number + 1, len(period), analyses[0])
     store.seal_archive(archive)
     tables.write_feedback(pd.concat(feedback, ignore_index=True), run.layout.feedback(name))
     pd.DataFrame(ledger).to_parquet(run.layout.health(name), index=False)
-    if chosen.members > 1:
+    if chosen.has_spread:
         write_dataset(recorder.dataset(), run.layout.members(name))
 
 
@@ -61,7 +63,9 @@ def analyse(run: Run, name: str, period: Sequence[Window], read: ObservationRead
     start: Start = Start(background)
     disturb: Disturb | None = None
     analyse_windows: Method = method(run, name, own, background)
-    if chosen.members > 1:
+    if chosen.members == 1 and chosen.method in VARIATIONAL:
+        analyse_windows = Diagnosed(run, name, scheme(run, name, own, background)).analyse
+    elif chosen.members > 1:
         ensemble = Ensemble(run, name, scheme(run, name, own, background))
         start, disturb, analyse_windows = ensemble.start(background, period[0]), ensemble.disturb, ensemble.analyse
     for analyses in cycle(period, start, read, analyse_windows, model(run, chosen).step, disturb):
@@ -71,13 +75,18 @@ def analyse(run: Run, name: str, period: Sequence[Window], read: ObservationRead
 
 
 def archived(analyses: Sequence[Analysis]) -> dict[str, np.ndarray]:
-    """What the archive keeps of a window's fresh slots: means over members, and the spread of an ensemble."""
+    """What the archive keeps of a window's fresh slots: means over members, and their or the posterior's spread."""
     fresh = slice(analyses[0].window.overlap, None)
     analysed, guessed = (torch.stack([part[fresh] for part in parts]) for parts in _trajectories(analyses))
     states = {"analysis": analysed.mean(0), "background": guessed.mean(0)}
-    if len(analyses) > 1:
-        states["spread"] = analysed.std(0)
+    if (members := window_members(analyses)) is not None:
+        states["spread"] = members[:, fresh].std(0)
     return {kind: part.cpu().numpy() for kind, part in states.items()}
+
+
+def window_members(analyses: Sequence[Analysis]) -> Tensor | None:
+    """Trajectories (m, k, c, y, x) whose spread is that of the analysis: members, or draws of the posterior."""
+    return torch.stack([a.analysis for a in analyses]) if len(analyses) > 1 else analyses[0].draws
 
 
 def _trajectories(analyses: Sequence[Analysis]) -> tuple[list[Tensor], list[Tensor]]:
@@ -89,7 +98,7 @@ def ledger_rows(analyses: Sequence[Analysis], feedback: pd.DataFrame, seconds: f
     shared = {
         "seconds": seconds,
         "peak_memory_MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "degrees_of_freedom": degrees_of_freedom(analyses),
+        "degrees_of_freedom": analyses[0].degrees_of_freedom or degrees_of_freedom(analyses),
         **{f"n: {reason}": int(count) for reason, count in feedback["reason"].value_counts().items()},
     }
     return [{"member": number, **health.row(analysis), **shared} for number, analysis in enumerate(analyses)]
@@ -108,8 +117,7 @@ def empty_archive(run: Run, name: str, times: np.ndarray) -> Path:
     path, made_from = run.layout.archive(name), provenance(run, name)
     run.layout.archive_receipt(name).unlink(missing_ok=True)
     shutil.rmtree(path, ignore_errors=True)
-    spread = run.config.experiments[name].members > 1
-    store.create_archive(path, run.grid, run.channels, times, made_from, spread)
+    store.create_archive(path, run.grid, run.channels, times, made_from, spread=run.config.experiments[name].has_spread)
     return path
 
 

@@ -101,21 +101,22 @@ def degrees_of_freedom(analyses: Sequence[Analysis]) -> float:
 
 
 class Recorder:
-    """Keeps the members' analyses and backgrounds of the headline channels, for scores that need every member."""
+    """Keeps the members' analyses at the headline channels, for scores that need every member."""
 
     def __init__(self, run: Run, name: str) -> None:
         self.run, self.name = run, name
         self.channels = list(run.config.verification.headline)
         self.parts: list[xr.DataArray] = []
 
-    def add(self, analyses: Sequence[Analysis]) -> None:
+    def add(self, members: Float[Tensor, "m k c y x"] | None, window: Window) -> None:
         """Keep one window's fresh slots."""
-        window = analyses[0].window
+        if members is None:
+            raise ValueError(f"window {window} has no members to keep")
         chosen = [self.run.channels.position(name) for name in self.channels]
-        states = torch.stack([analysis.analysis[window.overlap :, chosen] for analysis in analyses])
-        coordinates = {"member": np.arange(len(analyses)), "time": window.fresh, "channel": self.channels}
+        states = members[:, window.overlap :, chosen].cpu().numpy()
+        coordinates = {"member": np.arange(len(states)), "time": window.fresh, "channel": self.channels}
         dimensions = ("member", "time", "channel", "latitude", "longitude")
-        self.parts.append(xr.DataArray(states.cpu().numpy(), coordinates, dimensions, "analysis"))
+        self.parts.append(xr.DataArray(states, coordinates, dimensions, "analysis"))
 
     def dataset(self) -> xr.Dataset:
         """All that was kept, (member, time, channel, latitude, longitude), SI."""

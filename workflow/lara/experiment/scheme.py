@@ -66,7 +66,9 @@ def scheme(run: Run, name: str, trials: Sequence[Factors], background: Float[Ten
         minimiser=minimiser(run),
         norm=GAUSSIAN if quality.huber is None else Huber(quality.huber),
         check_threshold=quality.background_check,
-        background_std=spread_of_background(run, chosen, own, control, background),
+        background_std=torch.stack(
+            [_spread(run, chosen, own, control.select(torch.tensor([i])), background) for i in range(len(trials))]
+        ),
         increment_form=chosen.increment_form,
         forcing=forcing,
         recompute=run.config.minimiser.recompute,
@@ -96,17 +98,10 @@ def model(run: Run, chosen: Experiment) -> Model:
 
 
 @torch.no_grad()
-def spread_of_background(
-    run: Run, chosen: Experiment, own: Model, control: Control, background: Float[Tensor, "b c y x"]
-) -> Float[Tensor, "b k c y 1"]:
-    """(HBHᵀ)^½ by slot, channel and latitude for every member: the spread of trajectories from draws of B."""
-    members = torch.arange(len(control.zeros(1)))
-    return torch.stack([_spread(run, chosen, own, control.select(members[i : i + 1]), background) for i in members])
-
-
 def _spread(
     run: Run, chosen: Experiment, own: Model, control: Control, background: Float[Tensor, "b c y x"]
 ) -> Float[Tensor, "k c y 1"]:
+    """(HBHᵀ)^½ by slot, channel and latitude: the spread of trajectories from draws of B around a first state."""
     generator = run.generator("draws of B", chosen.method, chosen.autoencoder or "model")
     chi = run.tensor(generator.standard_normal(control.zeros(DRAWS).shape)).to(background)
     latent = own.encode(background[:1])

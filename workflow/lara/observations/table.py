@@ -163,7 +163,7 @@ def read_feedback(path: Path) -> pd.DataFrame:
 def _read_parquet(path: Path) -> pd.DataFrame:
     if not path.exists():
         raise FileNotFoundError(
-            f"no observation file {path}: run `lara simulate-observations`, or correct the path in the config"
+            f"no observation file {path}: run `lara simulate-observations` and `lara screen-observations`, or snakemake"
         )
     try:
         return pd.read_parquet(path)
