@@ -237,7 +237,7 @@ def test_each_suite_has_its_spin_up_and_its_experiments(values):
     parsed = parse(values)
     assert [parsed.spin_up_days(name) for name in ("l4dvar", "osse-4dvar", "eda")] == [20, 10, 10]
     suites = [parsed.suite(name) for name in ("reanalysis", "osse", "ensemble")]
-    assert sorted(sum(suites, [])) == sorted(parsed.experiments)
+    assert sorted(name for suite in suites for name in suite) == sorted(parsed.experiments)
     assert suites[0] == ["free", "autoencoder-only", "l4dvar", "l3dvar", "pca"]
 
 

@@ -63,7 +63,7 @@ VALUES = {
     },
     "background_error": {"samples": 40},
     "observations": {"columns": 12, "surface_stations": 20},
-    "minimiser": {"evaluations": 10},
+    "minimiser": {"evaluations": 10, "degrees_of_freedom_every": 2},
     "experiments": {
         "l4dvar": {"method": "l4dvar", "autoencoder": "main", **EXPERIMENT},
         "l3dvar": {"method": "l3dvar", "autoencoder": "main", "slots": 1, **EXPERIMENT},
@@ -72,6 +72,7 @@ VALUES = {
         "autoencoder-only": {"method": "autoencoder-only", "autoencoder": "main", **EXPERIMENT},
         **{name: {**way, "suite": "osse"} for name, way in WAYS.items()},
         "eda": ENSEMBLE,
+        "posterior": {**SHORT_LATENT, "suite": "ensemble", "posterior_vectors": 8},
     },
     "tuning": {
         "background_hours": 24,

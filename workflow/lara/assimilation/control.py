@@ -3,7 +3,11 @@
 Bannister (2008), Q. J. R. Meteorol. Soc. 134, 1971–1996, doi:10.1002/qj.340. The diagonal transform is the paper's
 B_z: one variance per latent element. The block transform adds the correlations of the channels at one place,
 
-    B^½ = diag(σ) (L ⊗ I),   L Lᵀ = C, the channel correlation pooled over places.
+    B^½ = diag(σ) (L ⊗ I),   L Lᵀ = C, the channel correlation pooled over places,
+
+the horizontal one those of each channel between places, homogeneous along latitude circles,
+
+    B^½ = diag(σ) F* L_{l,m} F,   L_{l,m} L_{l,m}* the covariance of the rows at zonal wavenumber m of channel l.
 
 Any other B only has to meet `Control`; the adjoint B^{½ᵀ} comes from autograd. The first axis counts independent
 problems; a transform that is the same for all has length 1 there.
@@ -13,7 +17,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 
@@ -80,6 +84,34 @@ class BlockControl:
     def select(self, members: Int[Tensor, " s"]) -> "BlockControl":
         """The variances of some of the problems."""
         return self if len(self.variance) == 1 else BlockControl(self.variance[members], self.factor)
+
+
+@dataclass(frozen=True, eq=False)
+class HorizontalControl:
+    """B = diag(σ) C diag(σ): places correlate in each channel, channels do not; F the Fourier transform of rows.
+
+    variance: σ² (b or 1, l, h, w). factor: L (l, m, h, h), complex, of wavenumbers m = 0 … w/2. Raises ValueError for a
+    variance that is not finite and positive.
+    """
+
+    variance: Float[Tensor, "b l h w"]
+    factor: Complex[Tensor, "l m h h"]
+
+    def __post_init__(self) -> None:
+        _require_variance(self.variance)
+
+    def zeros(self, batch: int) -> Float[Tensor, "b l h w"]:
+        """χ = 0."""
+        return self.variance.new_zeros(batch, *self.variance.shape[1:])
+
+    def apply(self, chi: Float[Tensor, "b l h w"]) -> Float[Tensor, "b l h w"]:
+        """δz = σ · F* L F χ."""
+        waves = torch.einsum("lmij,bljm->blim", self.factor, torch.fft.rfft(chi, norm="ortho"))
+        return self.variance.sqrt() * torch.fft.irfft(waves, n=chi.shape[-1], norm="ortho")
+
+    def select(self, members: Int[Tensor, " s"]) -> "HorizontalControl":
+        """The variances of some of the problems."""
+        return self if len(self.variance) == 1 else HorizontalControl(self.variance[members], self.factor)
 
 
 def _require_variance(variance: Float[Tensor, "b ..."]) -> None:

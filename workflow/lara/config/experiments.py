@@ -86,8 +86,9 @@ class Experiment(Section):
         "reanalysis", description="target that runs it: the default one, `osse` or `uncertainty`"
     )
     autoencoder: Name | None = Field(None, description="autoencoder of the latent space; none in model space")
-    latent_covariance: Literal["diagonal", "block"] = Field(
-        "diagonal", description="latent B: variances alone, or with the correlations of the channels at a place"
+    latent_covariance: Literal["diagonal", "block", "horizontal"] = Field(
+        "diagonal",
+        description="latent B: variances alone, correlations of channels at a place, or of places in a channel",
     )
     factors: Factors | None = Field(
         Factors(), description="factors on B and R; null takes those tuned for the experiment on the validation period"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 from torch import Tensor
 
 from lara.covariance.nmc import Pairs
@@ -30,6 +30,7 @@ class LatentVariance:
     variance: Float[np.ndarray, "l h w"]
     channel_correlation: Float[np.ndarray, "l l"]
     neighbour_correlation: Float[np.ndarray, " l"]
+    wave_covariance: Complex[np.ndarray, "l m h h"]
     valid: np.ndarray
 
     @property
@@ -49,6 +50,20 @@ class LatentVariance:
         shrinkage = max(0.0, (_LEAST - least) / (1.0 - least))
         identity = np.eye(len(self.channel_correlation))
         return np.linalg.cholesky((1.0 - shrinkage) * self.channel_correlation + shrinkage * identity)
+
+    @property
+    def wave_factor(self) -> Complex[np.ndarray, "l m h h"]:
+        """L_{l,m}: Cholesky factors of the rows' covariances of standardised differences at each zonal wavenumber.
+
+        Drawn towards their diagonals like the channels' correlations, and real at the first and last wavenumber, where
+        the waves of a real field are.
+        """
+        rows = np.eye(self.variance.shape[1])
+        covariance = self.wave_covariance.copy()
+        ends = [0, covariance.shape[1] - 1] if self.variance.shape[2] % 2 == 0 else [0]
+        covariance[:, ends] = covariance[:, ends].real
+        power = np.einsum("lmii->lm", covariance).real[..., None, None] / len(rows)
+        return np.linalg.cholesky((1 - _LEAST) * covariance + _LEAST * power * rows)
 
     @property
     def off_diagonal(self) -> float:
@@ -75,6 +90,7 @@ def estimate(pairs: Iterable[Pairs], encode: Callable[[Tensor], Tensor]) -> Late
         variance.numpy(),
         _between_channels(d, variance),
         _between_neighbours(d, variance),
+        _between_rows(d, variance),
         np.concatenate(valid),
     )
 
@@ -88,3 +104,16 @@ def _between_neighbours(d: Float[Tensor, "n l h w"], variance: Float[Tensor, "l 
     standard = d / variance.sqrt()
     east = torch.roll(standard, -1, dims=3)
     return ((standard * east).mean((0, 2, 3)) / (standard**2).mean((0, 2, 3))).numpy()
+
+
+def _between_rows(d: Float[Tensor, "n l h w"], variance: Float[Tensor, "l h w"]) -> np.ndarray:
+    """Covariance (l, m, h, h) of the zonal waves of standardised differences, their mean variance at a place 1."""
+    waves = torch.fft.rfft(d / variance.sqrt(), norm="ortho")
+    found = torch.einsum("nlim,nljm->lmij", waves, waves.conj()) / len(d)
+    count = torch.full((found.shape[1],), 2.0, dtype=torch.float64)
+    count[0] = 1.0
+    if d.shape[3] % 2 == 0:
+        count[-1] = 1.0
+    variance_of_rows = torch.einsum("lmii,m->li", found, count.to(found)).real / d.shape[3]
+    scale = variance_of_rows.sqrt()
+    return (found / (scale[:, None, :, None] * scale[:, None, None, :])).numpy()

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from lara import receipts
-from lara.assimilation.control import BlockControl, Control, DiagonalControl
+from lara.assimilation.control import BlockControl, Control, DiagonalControl, HorizontalControl
 from lara.config import Experiment, Factors
 from lara.covariance import latent, nmc, spectral
 from lara.experiment.run import Run
@@ -57,9 +58,12 @@ def control(run: Run, chosen: Experiment, trials: Sequence[Factors], share: floa
     scale = run.tensor(np.array([share * trial.background for trial in trials], dtype=np.float32))
     if chosen.autoencoder is None:
         length = run.tensor(np.array([trial.length for trial in trials], dtype=np.float32))
-        found = spectral.SpectralCovariance.from_arrays(arrays).control().to(run.device)
-        return found.with_factors(scale, length)
+        root = spectral.SpectralCovariance.from_arrays(arrays).control().to(run.device)
+        return root.with_factors(scale, length)
     variance = scale[:, None, None, None] * run.tensor(arrays["variance"]).float()
-    if chosen.latent_covariance == "diagonal":
-        return DiagonalControl(variance)
-    return BlockControl(variance, run.tensor(latent.LatentVariance(**arrays).factor).float())
+    found = latent.LatentVariance(**arrays)
+    if chosen.latent_covariance == "horizontal":
+        return HorizontalControl(variance, run.tensor(found.wave_factor).to(torch.complex64))
+    if chosen.latent_covariance == "block":
+        return BlockControl(variance, run.tensor(found.factor).float())
+    return DiagonalControl(variance)

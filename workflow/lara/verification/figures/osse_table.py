@@ -36,7 +36,7 @@ def draw(table: pd.DataFrame) -> Figure:
         if lead != leads[0]:
             axes.set_yticklabels([])
     figure.suptitle(
-        f"RMSE − RMSE of {references[0]} with its paired 95 % interval (filled: it leaves out 0); "
+        f"RMSE − RMSE of {references[0]} with its paired 95 % interval (filled: it leaves out 0)\n"
         "▶: far beyond; right: RMSE [95 % interval]",
         fontsize=9,
     )

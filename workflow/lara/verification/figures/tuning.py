@@ -39,7 +39,7 @@ def draw(table: pd.DataFrame) -> Figure:
         _panel(axes, table.assign(relative=table["log_likelihood"] - highest), factor)
     panels[0].set_ylabel("mean log-likelihood per datum,\nless the highest (1)")
     shown = {label: line for axes in panels for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=min(2, len(shown)))
+    figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=1)
     return figure
 
 
