@@ -5,7 +5,7 @@
 
 both from the Lanczos process: from b, bᵀH⁻¹b = |b|² e₁ᵀ T⁻¹ e₁ after few steps (Golub & Meurant 2010, Matrices, Moments
 and Quadrature, §6). A draw of the posterior is χ_a + (I − Σ (1 − λ_i^−½) u_i u_iᵀ) ξ; directions that no eigenpair
-spans keep the spread of the background, so too few vectors make the spread too large, never too small.
+spans keep the spread of the background, so too few vectors make the total variance too large, never too small.
 """
 
 from collections.abc import Sequence
