@@ -15,7 +15,17 @@ from lara.observations import table as tables
 STEP = np.timedelta64(6, "h")
 WINDOWS = {  # of each variational experiment
     **{"l4dvar": 5, "l3dvar": 20, "pca": 5},
-    **{"3dvar": 8, "4dvar": 2, "block": 2, "increments": 2, "weak": 2, "weak-4dvar": 2, "overlap": 3, "half-days": 2},
+    **{
+        "3dvar": 8,
+        "4dvar": 2,
+        "block": 2,
+        "horizontal": 2,
+        "increments": 2,
+        "weak": 2,
+        "weak-4dvar": 2,
+        "overlap": 3,
+        "half-days": 2,
+    },
 }
 MEMBERS = {"eda": 3, "posterior": 1}
 CONTROLS = ["free", "autoencoder-only"]
@@ -119,7 +129,9 @@ def test_degrees_of_freedom_are_told_for_every_second_window(cycled, name):
     assert (found.dropna() < ledger["p"][found.notna()]).all()
 
 
-@pytest.mark.parametrize("name", ["4dvar", "l4dvar", "block", "increments", "weak", "weak-4dvar", "overlap"])
+@pytest.mark.parametrize(
+    "name", ["4dvar", "l4dvar", "block", "horizontal", "increments", "weak", "weak-4dvar", "overlap"]
+)
 def test_used_observations_are_fitted_closer(cycled, name):
     """rms of (y − H(x_a)) / σ below that of the background over the used data: what J asks for."""
     found = feedback(cycled(name), name)

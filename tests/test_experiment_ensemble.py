@@ -179,7 +179,7 @@ def test_variances_are_refreshed_by_the_share_configured(world, tmp_path):
     variance = 0.6 * ensemble.scheme.control.variance + 0.4 * smoothed(latent.var(0, keepdim=True))
     own = copy.copy(ensemble.scheme)
     object.__setattr__(own, "control", DiagonalControl(variance))
-    found = ensemble.analyse([period[0]] * 3, start, read(period[0]))
+    found = ensemble([period[0]] * 3, start, read(period[0]))
     expected = assimilate([period[0]] * 3, start, read(period[0]), own)
     assert [a.end for a in found] == [a.end for a in expected]
     plain = assimilate([period[0]] * 3, start, read(period[0]), ensemble.scheme)

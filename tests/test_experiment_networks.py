@@ -10,7 +10,7 @@ import xarray as xr
 
 import worlds
 from contracts import adjoint_gap, kalman_gap, taylor_order
-from lara.assimilation.control import BlockControl, DiagonalControl
+from lara.assimilation.control import BlockControl, DiagonalControl, HorizontalControl
 from lara.assimilation.cost import CostFunction
 from lara.assimilation.quality import Huber
 from lara.assimilation.trajectory import StrongConstraint, WeakConstraint
@@ -24,7 +24,7 @@ from lara.observations.operators import from_table
 from toys import normal
 
 SLOTS, DATA = 4, 24
-PROBLEMS = ["main", "main, block", "main, increments", "main, weak", "pca", "model", "model, weak"]
+PROBLEMS = ["main", "main, block", "main, horizontal", "main, increments", "main, weak", "pca", "model", "model, weak"]
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +81,9 @@ def control_of(run, space, special="", share=1.0):
         found = SpectralCovariance.from_arrays(arrays).control(torch.float64)
         return found.with_factors(factor, torch.ones_like(factor))
     variance = share * torch.from_numpy(arrays["variance"])[None]
+    if special == "horizontal":
+        factor = torch.from_numpy(LatentVariance(**arrays).wave_factor).to(torch.complex128)
+        return HorizontalControl(variance, factor)
     if special == "block":
         return BlockControl(variance, torch.from_numpy(LatentVariance(**arrays).factor))
     return DiagonalControl(variance)

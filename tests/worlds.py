@@ -29,6 +29,7 @@ WAYS = {  # of analysing a window, beside those of the default suite
     "3dvar": {"method": "3dvar", "slots": 1, **SHORT},
     "4dvar": {"method": "4dvar", **SHORT},
     "block": {**SHORT_LATENT, "latent_covariance": "block"},
+    "horizontal": {**SHORT_LATENT, "latent_covariance": "horizontal"},
     "increments": {**SHORT_LATENT, "increment_form": True},
     "weak": {**SHORT_LATENT, "model_error": 0.1},
     "weak-4dvar": {"method": "4dvar", "model_error": 0.1, **SHORT},

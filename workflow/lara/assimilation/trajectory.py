@@ -121,7 +121,7 @@ class WeakConstraint:
             forecast = _advance(self.strong.step, states[-1], self.strong.recompute)
             latent = self.encode(forecast)
             forced = self.strong.decode(latent + self.forcing.apply(chi[:, k]))
-            states.append(forecast + forced - self.strong.decode(latent))
+            states.append(forecast + (forced - self.strong.decode(latent)))  # in this order: exact at χ = 0
         return torch.stack(states, 1)
 
     def select(self, members: Int[Tensor, " s"]) -> "WeakConstraint":

@@ -95,7 +95,9 @@ class Experiment(Section):
     )
     dataset: Name = Field("test", description="dataset that holds the truth")
     slots: Count = Field(4, description="observation times per window [1]")
-    slot_hours: Count = Field(6, description="time between slots, a multiple of the forecaster's step [h]")
+    slot_hours: Count = Field(
+        6, description="time between slots, a multiple of the model step; data count at the nearest slot [h]"
+    )
     overlap: int = Field(0, ge=0, description="first slots of a window whose data the one before has used [1]")
     increment_form: bool = Field(False, description="x_b + D(z) - D(z_b) in place of D(z)")
     model_error: Positive | None = Field(

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lara import receipts, store
 from lara.assimilation import health
-from lara.assimilation.cycle import Analysis, Disturb, Method, Start, cycle
+from lara.assimilation.cycle import Analysis, Method, Start, cycle
 from lara.assimilation.window import Window
 from lara.config.experiments import VARIATIONAL
 from lara.experiment.comparing import windows_of
@@ -25,7 +25,7 @@ from lara.experiment.ensemble import Ensemble, Recorder, degrees_of_freedom
 from lara.experiment.observing import ObservationReader
 from lara.experiment.run import Run, time
 from lara.experiment.saving import write_dataset
-from lara.experiment.scheme import factors, first_background, method, model, scheme
+from lara.experiment.scheme import control_run, factors, first_background, model, scheme
 from lara.observations import table as tables
 
 Report = Callable[[int, int, Analysis], None]
@@ -58,20 +58,24 @@ def cycle_experiment(run: Run, name: str, report: Report) -> None:
 
 def analyse(run: Run, name: str, period: Sequence[Window], read: ObservationReader) -> Iterator[list[Analysis]]:
     """Analyses of the windows by member, each proved healthy before it is handed on."""
-    chosen, own = run.config.experiments[name], [factors(run, name)]
+    chosen = run.config.experiments[name]
     background = first_background(run, chosen.dataset, chosen.background_hours)
-    start: Start = Start(background)
-    disturb: Disturb | None = None
-    analyse_windows: Method = method(run, name, own, background)
-    if chosen.members == 1 and chosen.method in VARIATIONAL:
-        analyse_windows = Diagnosed(run, name, scheme(run, name, own, background)).analyse
-    elif chosen.members > 1:
-        ensemble = Ensemble(run, name, scheme(run, name, own, background))
-        start, disturb, analyse_windows = ensemble.start(background, period[0]), ensemble.disturb, ensemble.analyse
-    for analyses in cycle(period, start, read, analyse_windows, model(run, chosen).step, disturb):
+    way = analyst(run, name, background)
+    start = way.start(background, period[0]) if isinstance(way, Ensemble) else Start(background)
+    disturb = way.disturb if isinstance(way, Ensemble) else None
+    for analyses in cycle(period, start, read, way, model(run, chosen).step, disturb):
         for analysis in analyses:
             health.require_healthy(analysis, run.config.minimiser.worst_reduction)
         yield analyses
+
+
+def analyst(run: Run, name: str, background: Tensor) -> Method:
+    """How an experiment analyses its windows; `background` is a state to measure the spread of B around."""
+    chosen = run.config.experiments[name]
+    if chosen.method not in VARIATIONAL:
+        return control_run(run, chosen)
+    own = scheme(run, name, [factors(run, name)], background)
+    return Ensemble(run, name, own) if chosen.members > 1 else Diagnosed(run, name, own)
 
 
 def archived(analyses: Sequence[Analysis]) -> dict[str, np.ndarray]:

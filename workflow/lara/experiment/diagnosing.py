@@ -30,7 +30,7 @@ class Diagnosed:
     name: str
     scheme: Scheme
 
-    def analyse(self, windows: Sequence[Window], start: Start, observations: Observations) -> list[Analysis]:
+    def __call__(self, windows: Sequence[Window], start: Start, observations: Observations) -> list[Analysis]:
         """Analyses of one window, with `degrees_of_freedom` and `draws` where they were asked for."""
         analyses = assimilate(windows, start, observations, self.scheme)
         vectors = self.run.config.experiments[self.name].posterior_vectors

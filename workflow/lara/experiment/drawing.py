@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
 from lara.config.experiments import VARIATIONAL
 from lara.experiment import drawing_comparisons
-from lara.experiment.comparing import all_sums, block_length, evaluation_begin, shown_autoencoder
-from lara.experiment.run import Run, hours
+from lara.experiment.comparing import all_sums, block_length, evaluation_begin, shown_autoencoder, windows_of
+from lara.experiment.run import Run, hours, time
 from lara.experiment.saving import keep_fields, keep_table, land
 from lara.verification import scores
 from lara.verification.figures import (
@@ -69,7 +70,8 @@ def mapped_fields(run: Run, name: str) -> xr.Dataset:
     mapped = run.config.verification.headline[0]
     archive = store.open_archive(run.layout.archive(name))
     chosen = run.config.experiments[name]
-    times = archive["time"].values[:: chosen.slots - chosen.overlap]
+    period = windows_of(chosen, *(time(moment) for moment in run.config.period(name)))
+    times = np.array([window.fresh[0] for window in period])
     scored = times[times >= evaluation_begin(run)]
     archive = archive.sel(time=scored[len(scored) // 2 : len(scored) // 2 + 1])
     fields = {

@@ -24,7 +24,7 @@ def figures(run: Run) -> dict[str, Callable[[Run], Figure]]:
         found["osse"] = draw_osse
     if tuned(run):
         found["tuning"] = draw_tuning
-    for name in run.config.suite("ensemble"):
+    for name in (name for name, experiment in run.config.experiments.items() if experiment.has_spread):
         found[f"spread_skill_{name}"] = partial(draw_spread_skill, name=name)
     for name, case in run.config.single_observations.items():
         if case.level is not None:

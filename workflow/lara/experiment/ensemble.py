@@ -18,6 +18,7 @@ import xarray as xr
 from jaxtyping import Float
 from torch import Tensor
 
+from lara.assimilation import AssimilationError
 from lara.assimilation.control import DiagonalControl
 from lara.assimilation.cycle import Analysis, Observations, Scheme, Start, assimilate
 from lara.assimilation.window import Window
@@ -48,9 +49,9 @@ class Ensemble:
         amount = self.run.config.experiments[self.name].inflation
         return self._noisy(window, states, amount) if amount else states
 
-    def analyse(self, windows: Sequence[Window], start: Start, observations: Observations) -> list[Analysis]:
+    def __call__(self, windows: Sequence[Window], start: Start, observations: Observations) -> list[Analysis]:
         """Analyses of all members, with B refreshed from their spread where configured."""
-        return assimilate(windows, start, observations, self._refreshed(start.background))
+        return assimilate(windows, start, observations, self._refreshed(windows[0], start.background))
 
     @torch.no_grad()
     def _noisy(self, window: Window, states: Float[Tensor, "b c y x"], amount: float) -> Float[Tensor, "b c y x"]:
@@ -61,13 +62,15 @@ class Ensemble:
         ]
         noise = amount * self.scheme.control.apply(self.run.tensor(np.stack(draws)).to(states))
         latent = self.scheme.model.encode(states)
-        return states + self.scheme.model.decode(latent + noise) - self.scheme.model.decode(latent)
+        return states + (self.scheme.model.decode(latent + noise) - self.scheme.model.decode(latent))
 
     @torch.no_grad()
-    def _refreshed(self, backgrounds: Float[Tensor, "b c y x"]) -> Scheme:
+    def _refreshed(self, window: Window, backgrounds: Float[Tensor, "b c y x"]) -> Scheme:
         share = self.run.config.experiments[self.name].flow_dependence
         if not share:
             return self.scheme
+        if not torch.isfinite(backgrounds).all():
+            raise AssimilationError(f"window {window}: a member's background is not finite; check the analysis before")
         assert isinstance(self.scheme.control, DiagonalControl)
         spread = smoothed(self.scheme.model.encode(backgrounds).var(dim=0, keepdim=True))
         return replace(

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lara.assimilation.control import Control
-from lara.assimilation.cycle import Method, Model, Scheme, assimilate, autoencoder_only, free, identity
+from lara.assimilation.cycle import Method, Model, Scheme, autoencoder_only, free, identity
 from lara.assimilation.gaussnewton import GaussNewton
 from lara.assimilation.lbfgs import LBFGS
 from lara.assimilation.quality import GAUSSIAN, Huber, background_std
@@ -40,17 +40,10 @@ def factors(run: Run, name: str) -> Factors:
     return Factors.model_validate(json.loads(path.read_text()))
 
 
-def method(run: Run, name: str, trials: Sequence[Factors], background: Float[Tensor, "b c y x"]) -> Method:
-    """How an experiment analyses windows, one member of the batch per trial of factors.
-
-    background: a first state around which the spread of B is measured for the background check.
-    """
-    chosen = run.config.experiments[name]
-    if chosen.method == "free":
-        return partial(free, model=model(run, chosen))
-    if chosen.method == "autoencoder-only":
-        return partial(autoencoder_only, model=model(run, chosen))
-    return partial(assimilate, scheme=scheme(run, name, trials, background))
+def control_run(run: Run, chosen: Experiment) -> Method:
+    """How an experiment that uses no observation makes its trajectories."""
+    way = free if chosen.method == "free" else autoencoder_only
+    return partial(way, model=model(run, chosen))
 
 
 def scheme(run: Run, name: str, trials: Sequence[Factors], background: Float[Tensor, "b c y x"]) -> Scheme:
