@@ -11,7 +11,6 @@ from lara.assimilation.quality import (
     background_check,
     background_std,
     background_std_at,
-    degrees_of_freedom,
     desroziers,
 )
 from lara.config.quality import QualityControl
@@ -174,17 +173,6 @@ def test_desroziers_ratios_do_not_depend_on_units_nor_on_data_that_are_not_used(
 def test_a_member_without_data_has_no_desroziers_ratio():
     ratios = desroziers(torch.zeros(1, 2), torch.zeros(1, 2), torch.full((1, 2), np.inf), torch.ones(1, 2))
     assert torch.stack(ratios).isnan().all()
-
-
-def test_degrees_of_freedom_are_the_trace_of_the_influence_matrix():
-    """Symmetric S: the variance of an estimate is 2 tr(S^2); 4 standard errors of the mean of 4000."""
-    rng = torch.Generator().manual_seed(3)
-    g = torch.randn(12, 5, dtype=torch.float64, generator=rng)
-    influence = g @ torch.linalg.solve(g.T @ g + torch.eye(5), g.T)
-    eps = torch.randn(4000, 12, dtype=torch.float64, generator=rng)
-    found = degrees_of_freedom(eps, eps @ influence.T)
-    assert found.shape == (4000,)
-    assert abs(found.mean() - influence.trace()) < 4 * (2 * (influence @ influence).trace() / 4000).sqrt()
 
 
 def test_the_default_quality_control_checks_but_neither_thins_nor_downweights():

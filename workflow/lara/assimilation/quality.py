@@ -148,14 +148,3 @@ def desroziers(
     observation = (d_oa * d_ob * precision).sum(-1) / used.sum(-1)
     assumed = (torch.where(used, sigma_b.double(), 0.0).square() * precision).sum(-1)
     return observation, ((d_ob - d_oa) * d_ob * precision).sum(-1) / assumed
-
-
-def degrees_of_freedom(perturbation: Float[Tensor, "n p"], response: Float[Tensor, "n p"]) -> Float[Tensor, " n"]:
-    """Degrees of freedom for signal tr(HK), one estimate from each of n pairs; their mean is better, their spread says.
-
-        εᵀ R^{−½} (H(x_a(y + R^½ ε)) − H(x_a(y))),   ε ~ N(0, I)
-
-    (Girard 1989, doi:10.1007/BF01395775; Desroziers and Ivanov 2001, doi:10.1002/qj.49712757417). `perturbation` is ε,
-    `response` the change of H(x_a), both in units of σ_o and zero for data that are not used.
-    """
-    return (perturbation.double() * response.double()).sum(-1)
