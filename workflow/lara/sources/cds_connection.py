@@ -1,0 +1,218 @@
+"""The Climate Data Store through `cdsapi` 0.7: one call at a time, repeated with growing pauses while that may help.
+
+`cdsapi.Client` with a key of today's kind is `ecmwf.datastores.legacy_client.LegacyClient`. Asked with
+`wait_until_complete=False` its `retrieve` returns the job (`request_id`, `json`, `get_results`), and the datastores
+client below it, `.client`, finds a job again by its id (`get_remote`), lists jobs and estimates costs. Left alone it
+repeats a call 500 times every 120 s, 16 hours on a dead server: it is told to try once, and patience is here.
+
+The key comes from `cdsapi` alone (`CDSAPI_KEY`, or `~/.cdsapirc`) and is struck out of every text that leaves here.
+"""
+
+import logging
+import textwrap
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NoReturn, TypeVar
+
+import cdsapi
+import requests
+import urllib3
+
+T = TypeVar("T")
+
+_LOG = logging.getLogger(__name__)
+_PASSING = (408, 425, 429)  # and every 5xx: the call may succeed later
+_QUEUE_FULL = ("queued requests", "temporarily limited")
+_HOLD = 1 << 16  # bytes that count as a sign of life: a server that drips is as good as dead
+_STORE = "https://cds.climate.copernicus.eu"
+_DATASET = "/datasets/{dataset}?tab=download"
+_REMEDIES = (  # status, word of the answer, what it means, where to mend it
+    (401, "", "the key is not accepted: put a valid one into ~/.cdsapirc", "/profile"),
+    (403, "licen", "accept the licences of the dataset", _DATASET + "#manage-licences"),
+    (403, "cost", "the request is over the cost limit: ask for fewer variables or levels", _DATASET),
+    (403, "", "access is refused", _DATASET),
+    (400, "", "the request is invalid", _DATASET),
+    (422, "", "the request is invalid", _DATASET),
+)
+
+
+class CdsError(RuntimeError):
+    """Nothing more to try: one line with dataset and month, the reason, and the page to visit."""
+
+
+class GoneError(Exception):
+    """A job or its result is not there any more."""
+
+
+class QueueFullError(Exception):
+    """The store takes no more requests of this user for now."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait, in seconds, and how often to try.
+
+    `answer`: for one answer of the server. `silence`: without a good answer or 64 KiB, before giving up. `first` and
+    `longest`: pauses between calls, doubled from the one to the other. `queue`: until a request is done, refusals for
+    too many queued requests included. `jobs`: how many for one request, when results get lost. `deliveries`: how often
+    a damaged file is fetched. `checksum`: whether one without the checksum that the store gives counts as damaged.
+    """
+
+    answer: float = 60
+    silence: float = 1800
+    first: float = 1
+    longest: float = 120
+    queue: float = 7 * 86400
+    jobs: int = 3
+    deliveries: int = 2
+    checksum: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 < self.first <= self.longest or min(self.answer, self.silence, self.queue) <= 0:
+            raise ValueError(f"{self}: times must be positive, and first at most longest")
+        if min(self.jobs, self.deliveries) < 1:
+            raise ValueError(f"{self}: jobs and deliveries must be at least 1")
+
+    def pauses(self) -> Iterator[float]:
+        """Seconds to rest after the first, second, … call."""
+        pause = self.first
+        while True:
+            yield pause
+            pause = min(2 * pause, self.longest)
+
+
+@dataclass
+class Connection:
+    """The store as one request needs it; `dataset` and `title` ("dataset month") begin every message."""
+
+    dataset: str
+    title: str
+    patience: Patience
+    client: Any = field(repr=False)
+    _key: str = field(repr=False)
+    _pages: str = _STORE
+    _heard: float = 0.0  # when the present call began, or last received something
+    _bytes: int = 0
+
+    @classmethod
+    def open(cls, dataset: str, title: str, patience: Patience) -> "Connection":
+        """Connect with the user's key. Raises CdsError when there is none, or one of the store before 2024."""
+        try:
+            url, key, _ = cdsapi.api.get_url_key_verify(None, None, None)
+        except Exception as error:  # cdsapi raises no other
+            raise CdsError(f"{title}: no key for the Climate Data Store: {_STORE}/how-to-api") from error
+        if ":" in key or url.rstrip("/").endswith("/v2"):
+            raise CdsError(
+                f"{title}: the key is of the old form UID:KEY or the url ends in /v2, which ended in 2024: "
+                f"write the two lines of {_STORE}/how-to-api into ~/.cdsapirc"
+            )
+        connection = cls(dataset, title, patience, None, key, url.rstrip("/").removesuffix("/api"))
+        connection.client = connection._connect()
+        return connection
+
+    def _connect(self) -> Any:
+        say = {f"{kind}_callback": self._said for kind in ("info", "warning", "error", "debug")}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the messages of the day may be out of order, and nothing else
+            return cdsapi.Client(
+                quiet=True,
+                progress=False,
+                timeout=self.patience.answer,
+                retry_max=1,
+                sleep_max=self.patience.longest,
+                delete=False,
+                wait_until_complete=False,
+                **say,
+            )
+
+    def _said(self, text: object, *_: object, **__: object) -> None:
+        _LOG.debug("%s: %s", self.title, self.clean(text))
+
+    def call(self, what: str, action: Callable[[], T]) -> T:
+        """What `action` returns, repeated while the fault may pass.
+
+        Raises GoneError (404), QueueFullError, and CdsError when the store refuses or has been silent too long.
+        """
+        self._heard, self._bytes = time.monotonic(), 0
+        for pause in self.patience.pauses():
+            try:
+                return action()
+            except requests.HTTPError as error:
+                self._judge(error)
+                self._rest(what, error, max(pause, _asked_pause(error)))
+            except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+                if isinstance(error, ValueError) and not isinstance(error, requests.JSONDecodeError):
+                    self.refuse(f"{what}: {error}")  # an address that is none
+                self._rest(what, error, pause)
+            except LookupError as error:
+                self.refuse(f"{what}: an answer that is not understood ({error!r})")
+        raise AssertionError("pauses do not end")
+
+    def receive(self, count: int) -> None:
+        """Note `count` bytes received. Raises CdsError when too few came for too long."""
+        self._bytes += count
+        if self._bytes >= _HOLD:
+            self._bytes, self._heard = 0, time.monotonic()
+        if self._left() <= 0:
+            self.refuse(f"less than {_HOLD} bytes in {self.patience.silence:g} s: try again later", "")
+
+    def refuse(self, reason: str, page: str = "/requests?tab=all") -> NoReturn:
+        """Raise CdsError in one line that names the page of the store to visit."""
+        address = self._pages + page.format(dataset=self.dataset)
+        raise CdsError(f"{self.title}: {self.clean(reason)}: {address}") from None  # which might show the key
+
+    def clean(self, text: object) -> str:
+        """`text` in one line of bounded length, without the key."""
+        return textwrap.shorten(str(text).replace(self._key, "***"), 400, placeholder=" …")
+
+    def _left(self) -> float:
+        return self._heard + self.patience.silence - time.monotonic()
+
+    def _rest(self, what: str, error: Exception, pause: float) -> None:
+        reason = self.clean(explanation(error))
+        if self._left() <= 0:
+            silence = f"no good answer for {self.patience.silence:g} s"
+            line = f"{self.title}: {what}: {silence} ({reason}): see https://status.ecmwf.int and try again"
+            raise CdsError(line) from None
+        _LOG.warning("%s: %s: %s; again in %.0f s", self.title, what, reason, pause)
+        time.sleep(min(pause, max(self._left(), 0)))
+
+    def _judge(self, error: requests.HTTPError) -> None:
+        """Return when the fault may pass, else raise."""
+        status, text = status_of(error), explanation(error)
+        if is_queue_full(text):
+            raise QueueFullError(text) from error
+        if status in _PASSING or status >= 500:
+            return
+        if status in (404, 410):
+            raise GoneError(text) from error
+        for code, word, meaning, page in _REMEDIES:
+            if status == code and word in text.lower():
+                self.refuse(f"{meaning} ({status}: {text})", page)
+        self.refuse(f"{status}: {text}", _DATASET)
+
+
+def is_queue_full(text: str) -> bool:
+    """Whether a refusal says that too many requests are queued; it will pass."""
+    return any(words in text.lower() for words in _QUEUE_FULL)
+
+
+def explanation(error: Exception) -> str:
+    """What the store says in an answer that reports a problem, or else the error's own text."""
+    try:
+        content = error.response.json()  # type: ignore[attr-defined]
+        return ". ".join(str(content[name]) for name in ("title", "detail", "traceback") if content.get(name))
+    except (AttributeError, ValueError, TypeError):
+        return f"{type(error).__name__}: {error}"
+
+
+def status_of(error: requests.HTTPError) -> int:
+    """The HTTP status of an answer that reports a problem."""
+    return 0 if error.response is None else error.response.status_code
+
+
+def _asked_pause(error: requests.HTTPError) -> float:
+    text = "" if error.response is None else error.response.headers.get("Retry-After", "")
+    return float(text) if text.isdecimal() else 0.0
