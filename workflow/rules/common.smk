@@ -151,6 +151,14 @@ def windows_of_reference():
     return [*networks, *made, RUN.screened(chosen.dataset), RUN.archive_receipt(REFERENCE)]
 
 
+def drawing_code(figure):
+    """Modules that draw a figure."""
+    drawing = {"osse": "osse_table"}.get(figure, figure)
+    for family in ("spread_skill", "single_observation"):
+        drawing = family if figure.startswith(f"{family}_") else drawing
+    return f"verification/figures/{drawing}"
+
+
 def truth_of(name):
     """Receipt of the dataset that an experiment is scored against."""
     return RUN.dataset_receipt(CONFIG.experiments[name].dataset)

@@ -32,14 +32,6 @@ ASKED_TABLE_FIGURES = {
 DRAWN_FROM = FIELD_FIGURES | TABLE_FIGURES | ASKED_FIELD_FIGURES | ASKED_TABLE_FIGURES
 
 
-def drawing_code(figure):
-    """Modules that draw a figure."""
-    drawing = {"osse": "osse_table"}.get(figure, figure)
-    for family in ("spread_skill", "single_observation"):
-        drawing = family if figure.startswith(f"{family}_") else drawing
-    return f"verification/figures/{drawing}"
-
-
 rule draw_figure:
     """Gather and save a figure's fields, then draw it."""
     input:
