@@ -86,7 +86,7 @@ def test_another_member_source_seed_or_state_leaves_nothing_of_the_old_dataset(
     for key in section:
         chosen = chosen[key]
     chosen.update(change)
-    values["verification"]["headline"] = ["z500"]
+    values["verification"]["headline"], values["single_observations"] = ["z500"], {}
     run = laid_out(tmp_path, values)
     assert first_missing(run) == np.datetime64("2001-01-01")
     assert "generated anew" in caplog.text
