@@ -5,13 +5,13 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from lara.experiment import osse
+from lara.experiment.osse import table_of
 from lara.grid import Grid
 from lara.verification import ensemble
 from lara.verification.figures import (
     batching,
     minimisers,
-    osse_table,
+    osse,
     single_observation,
     spread_skill,
     style,
@@ -45,11 +45,11 @@ def table(rng):
     common = np.exp(0.5 * rng.standard_normal((1, 40, 4, 3)))
     values = size * method * common * np.exp(0.2 * rng.standard_normal((5, 40, 4, 3)))
     coordinates = {"experiment": METHODS, "init": times, "lead_time": leads, "channel": HEADLINE}
-    return osse.table_of(xr.DataArray(values, coordinates, list(coordinates)), "4dvar", 5, lambda: rng)
+    return table_of(xr.DataArray(values, coordinates, list(coordinates)), "4dvar", 5, lambda: rng)
 
 
 def test_the_osse_table_has_a_panel_per_channel_and_lead_and_the_rmse_beside_the_dots(table):
-    figure = osse_table.draw(table)
+    figure = osse.draw(table)
     assert len(figure.axes) == 12
     titles = [axes.get_title() for axes in figure.axes[:4]]
     assert titles == [f"Z500, {lead}, n = 40" for lead in ("analysis", "+1 day", "+3 days", "+5 days")]
@@ -62,7 +62,7 @@ def test_the_osse_table_has_a_panel_per_channel_and_lead_and_the_rmse_beside_the
 
 
 def test_a_dot_is_filled_only_where_its_interval_leaves_out_zero(table):
-    dots = [line for line in osse_table.draw(table).axes[0].get_lines() if line.get_marker() == "o"]
+    dots = [line for line in osse.draw(table).axes[0].get_lines() if line.get_marker() == "o"]
     filled = dict(zip(METHODS[1:], (line.get_markerfacecolor() != "white" for line in dots), strict=True))
     assert filled == {"3dvar": True, "4dvar": False, "l3dvar": False, "l4dvar": True}
     assert dots[0].get_xdata()[0] == pytest.approx(table["difference"].iloc[1])
@@ -71,7 +71,7 @@ def test_a_dot_is_filled_only_where_its_interval_leaves_out_zero(table):
 
 
 def test_a_method_far_worse_than_the_reference_is_an_arrow_at_the_end_of_the_axis(table):
-    axes = osse_table.draw(table).axes[0]
+    axes = osse.draw(table).axes[0]
     arrows = [line for line in axes.get_lines() if line.get_marker() == ">"]
     assert [line.get_ydata()[0] for line in arrows] == [METHODS.index("free")]
     free = table["difference"].iloc[0]
@@ -80,14 +80,14 @@ def test_a_method_far_worse_than_the_reference_is_an_arrow_at_the_end_of_the_axi
 
 def test_specific_humidity_is_drawn_in_grams_per_kilogram(table):
     moist = table[table["channel"] == "t850"].assign(channel="q850", difference=1e-3)
-    axes = osse_table.draw(moist).axes[0]
+    axes = osse.draw(moist).axes[0]
     assert axes.get_xlabel() == "difference (g kg⁻¹)"
     assert [line.get_xdata()[0] for line in axes.get_lines() if line.get_marker() == "o"] == [1.0] * 5
 
 
 def test_a_table_of_two_references_is_refused(table):
     with pytest.raises(ValueError, match="4dvar, l4dvar; draw one reference"):
-        osse_table.draw(pd.concat([table, table.assign(reference="l4dvar")]))
+        osse.draw(pd.concat([table, table.assign(reference="l4dvar")]))
 
 
 @pytest.fixture
@@ -296,6 +296,6 @@ def test_tuning_without_a_choice_or_without_a_curve_is_refused(tuned):
 def test_all_draw_without_a_warning(table, minimisations, spread, increments, tuned):
     """Layout and text are made when a figure is rendered, so a figure that does not fit would only now say so."""
     one = table[table["channel"] == "z500"]
-    small = [osse_table.draw(one), minimisers.draw(minimisations), spread_skill.draw(spread, HEADLINE[:1])]
+    small = [osse.draw(one), minimisers.draw(minimisations), spread_skill.draw(spread, HEADLINE[:1])]
     for figure in [*small, single_observation.draw(increments), tuning.draw(tuned)]:
         figure.draw_without_rendering()

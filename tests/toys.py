@@ -14,6 +14,7 @@ from torch import Tensor
 from lara.assimilation.control import DiagonalControl
 from lara.assimilation.cost import CostFunction
 from lara.assimilation.trajectory import StrongConstraint, integrate
+from lara.peers.problems import lorenz96
 
 
 def generator(seed: int) -> torch.Generator:
@@ -218,20 +219,6 @@ class LinearGaussian:
             mean = mean + gain @ (value[slots == slot] - rows @ mean)
             covariance = covariance - gain @ rows @ covariance
         return mean
-
-
-def lorenz96_tendency(x: Tensor) -> Tensor:
-    """dx/dt on the last axis."""
-    return (x.roll(-1, -1) - x.roll(2, -1)) * x.roll(1, -1) - x + 8.0
-
-
-def lorenz96(x: Tensor, dt: float = 0.05) -> Tensor:
-    """One Runge–Kutta step of order 4, 6 h."""
-    a = lorenz96_tendency(x)
-    b = lorenz96_tendency(x + dt / 2 * a)
-    c = lorenz96_tendency(x + dt / 2 * b)
-    d = lorenz96_tendency(x + dt * c)
-    return x + dt / 6 * (a + 2 * b + 2 * c + d)
 
 
 def lorenz96_run(steps: int, seed: int = 0, members: int = 1, n: int = 40) -> Tensor:

@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _require_configured(run: Run, kind: str, name: str) -> None:
     """ValueError naming what there is when the configuration has no dataset, autoencoder … of that name."""
-    known = [*run.config.autoencoders, "model"] if kind == "space" else getattr(run.config, f"{kind}s", [name])
+    known = getattr(run.config, f"{kind}s", [name])
     if name not in known:
         raise ValueError(f"no {kind} '{name}' in {run.layout.config}: choose one of {', '.join(known)}")
 

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from lara import config as configuration
+from lara.config.experiments import MODEL_SPACE
 from lara.layout import Layout
 from lara.receipts import digest
 
@@ -22,8 +23,7 @@ TRANSFORMERS = [name for name, a in CONFIG.autoencoders.items() if a.kind == "tr
 EXPERIMENTS = list(CONFIG.experiments)
 REANALYSIS, OSSE = CONFIG.suite("reanalysis"), CONFIG.suite("osse")
 ENSEMBLES = [name for name, experiment in CONFIG.experiments.items() if experiment.has_spread]
-TUNED = [name for name, e in CONFIG.experiments.items() if e.factors is None and e.method.endswith("dvar")]
-MODEL_SPACE = "model"  # beside the names of the autoencoders, whose latent spaces have a B each
+TUNED = [name for name, experiment in CONFIG.experiments.items() if experiment.tuned]
 REFERENCE = CONFIG.verification.reference
 TRAINING_THREADS = max(1, (workflow.cores or 16) // 2)  # the two networks train side by side
 
@@ -50,7 +50,7 @@ wildcard_constraints:
     dataset=one_of(CONFIG.datasets),
     autoencoder=one_of(CONFIG.autoencoders),
     experiment=one_of(EXPERIMENTS),
-    space=one_of([*CONFIG.autoencoders, MODEL_SPACE]),
+    space=one_of(CONFIG.spaces),
 
 
 def code(*modules):
@@ -91,7 +91,7 @@ def corrections_of(space):
 
 def variational(name):
     """Whether an experiment assimilates."""
-    return CONFIG.experiments[name].method.endswith("dvar")
+    return CONFIG.experiments[name].variational
 
 
 def experiment_settings(wildcards):
@@ -117,7 +117,7 @@ def tuning_settings(wildcards):
 
 def space_of(name):
     """The space an experiment works in: its autoencoder's, or model space."""
-    return CONFIG.experiments[name].autoencoder or MODEL_SPACE
+    return CONFIG.experiments[name].space
 
 
 def autoencoder_of_space(wildcards):
@@ -153,10 +153,8 @@ def windows_of_reference():
 
 def drawing_code(figure):
     """Modules that draw a figure."""
-    drawing = {"osse": "osse_table"}.get(figure, figure)
-    for family in ("spread_skill", "single_observation"):
-        drawing = family if figure.startswith(f"{family}_") else drawing
-    return f"verification/figures/{drawing}"
+    families = ("spread_skill", "single_observation")  # a figure per experiment or case
+    return f"verification/figures/{next((family for family in families if figure.startswith(family)), figure)}"
 
 
 def truth_of(name):

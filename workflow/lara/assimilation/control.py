@@ -13,8 +13,8 @@ Any other B only has to meet `Control`; the adjoint B^{½ᵀ} comes from autogra
 problems; a transform that is the same for all has length 1 there.
 """
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol, Self
 
 import torch
 from jaxtyping import Complex, Float, Int
@@ -35,10 +35,10 @@ class Control(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class DiagonalControl:
-    """B = diag(variance), B^½ χ = std · χ element by element; χ and z have the same shape.
+class _Scaled:
+    """What the transforms with one variance per element share; χ and z have the same shape.
 
-    variance: (b, …) or (1, …), squared units of z. Raises ValueError where it is not finite and positive.
+    variance: σ², (b, …) or (1, …), squared units of z. Raises ValueError where it is not finite and positive.
     """
 
     variance: Float[Tensor, "b ..."]
@@ -50,68 +50,47 @@ class DiagonalControl:
         """χ = 0."""
         return self.variance.new_zeros(batch, *self.variance.shape[1:])
 
+    def select(self, members: Int[Tensor, " s"]) -> Self:
+        """The variances of some of the problems."""
+        return self if len(self.variance) == 1 else replace(self, variance=self.variance[members])
+
+
+@dataclass(frozen=True, eq=False)
+class DiagonalControl(_Scaled):
+    """B = diag(variance), B^½ χ = std · χ element by element, of any shape."""
+
     def apply(self, chi: Float[Tensor, "b ..."]) -> Float[Tensor, "b ..."]:
         """δz = std · χ."""
         return self.variance.sqrt() * chi
 
-    def select(self, members: Int[Tensor, " s"]) -> "DiagonalControl":
-        """The variances of some of the problems."""
-        return self if len(self.variance) == 1 else DiagonalControl(self.variance[members])
-
 
 @dataclass(frozen=True, eq=False)
-class BlockControl:
-    """B = diag(σ) (C ⊗ I) diag(σ): channels correlate at each place, places do not correlate.
+class BlockControl(_Scaled):
+    """B = diag(σ) (C ⊗ I) diag(σ) on (b, l, h, w): channels correlate at each place, places do not correlate.
 
-    variance: σ² (b or 1, l, h, w). factor: L (l, l) with L Lᵀ = C. Raises ValueError for a variance that is not finite
-    and positive.
+    factor: L (l, l) with L Lᵀ = C.
     """
 
-    variance: Float[Tensor, "b l h w"]
     factor: Float[Tensor, "l l"]
-
-    def __post_init__(self) -> None:
-        _require_variance(self.variance)
-
-    def zeros(self, batch: int) -> Float[Tensor, "b l h w"]:
-        """χ = 0."""
-        return self.variance.new_zeros(batch, *self.variance.shape[1:])
 
     def apply(self, chi: Float[Tensor, "b l h w"]) -> Float[Tensor, "b l h w"]:
         """δz = σ · (L χ)."""
         return self.variance.sqrt() * torch.einsum("ij,bjhw->bihw", self.factor, chi)
 
-    def select(self, members: Int[Tensor, " s"]) -> "BlockControl":
-        """The variances of some of the problems."""
-        return self if len(self.variance) == 1 else BlockControl(self.variance[members], self.factor)
-
 
 @dataclass(frozen=True, eq=False)
-class HorizontalControl:
-    """B = diag(σ) C diag(σ): places correlate in each channel, channels do not; F the Fourier transform of rows.
+class HorizontalControl(_Scaled):
+    """B = diag(σ) C diag(σ) on (b, l, h, w): places correlate in each channel, channels do not.
 
-    variance: σ² (b or 1, l, h, w). factor: L (l, m, h, h), complex, of wavenumbers m = 0 … w/2. Raises ValueError for a
-    variance that is not finite and positive.
+    factor: L (l, m, h, h), complex, of the wavenumbers m = 0 … w/2 of rows.
     """
 
-    variance: Float[Tensor, "b l h w"]
     factor: Complex[Tensor, "l m h h"]
-
-    def __post_init__(self) -> None:
-        _require_variance(self.variance)
-
-    def zeros(self, batch: int) -> Float[Tensor, "b l h w"]:
-        """χ = 0."""
-        return self.variance.new_zeros(batch, *self.variance.shape[1:])
 
     def apply(self, chi: Float[Tensor, "b l h w"]) -> Float[Tensor, "b l h w"]:
         """δz = σ · F* L F χ."""
         waves = torch.einsum("lmij,bljm->blim", self.factor, torch.fft.rfft(chi, norm="ortho"))
         return self.variance.sqrt() * torch.fft.irfft(waves, n=chi.shape[-1], norm="ortho")
-
-    def select(self, members: Int[Tensor, " s"]) -> "HorizontalControl":
-        """The variances of some of the problems."""
-        return self if len(self.variance) == 1 else HorizontalControl(self.variance[members], self.factor)
 
 
 def _require_variance(variance: Float[Tensor, "b ..."]) -> None:

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lara.assimilation import AssimilationError
+from lara.assimilation.analysis import Analysis, Terms, fits, terms
 from lara.assimilation.control import Control
-from lara.assimilation.cost import CostFunction, Observations, normalised_departure, observation_term, present
-from lara.assimilation.minimise import Minimum, minimise
+from lara.assimilation.cost import CostFunction, Observations, observation_term, present
+from lara.assimilation.minimise import minimise
 from lara.assimilation.quality import GAUSSIAN, Norm, background_check, background_std_at
 from lara.assimilation.search import Method as Minimiser
 from lara.assimilation.trajectory import Map, StrongConstraint, Trajectory, WeakConstraint, integrate
@@ -71,63 +72,6 @@ class Start:
 
     background: Float[Tensor, "b ..."]
     memories: tuple[Any, ...] | None = None
-
-
-@dataclass(frozen=True)
-class Terms:
-    """J_b and J_o; `total` is J."""
-
-    background: float
-    observations: float
-
-    @property
-    def total(self) -> float:
-        """J = J_b + J_o."""
-        return self.background + self.observations
-
-
-@dataclass(frozen=True, eq=False)
-class Fit:
-    """A window's data beside its trajectories, each (p,), one number per datum, missing or not.
-
-    hofx_…: H of the background and of the analysis. error_std: σ in the analysis, ∞ where unused. rejected: by the
-    background check. weight: what the norm left of each datum's influence, 1 where Gaussian. background_std: (HBHᵀ)^½
-    as the check assumes it, NaN without one.
-    """
-
-    hofx_background: Float[Tensor, " p"]
-    hofx_analysis: Float[Tensor, " p"]
-    value: Float[Tensor, " p"]
-    error_std: Float[Tensor, " p"]
-    rejected: Bool[Tensor, " p"]
-    weight: Float[Tensor, " p"]
-    background_std: Float[Tensor, " p"]
-    slot: Int[Tensor, " p"]
-
-    @property
-    def used(self) -> int:
-        """Number of data that are not missing."""
-        return int(torch.isfinite(self.error_std).sum())
-
-
-@dataclass(frozen=True, eq=False)
-class Analysis:
-    """One window's background and analysis.
-
-    background, analysis: trajectories of x at the window's slots (k, …). start, end: J at χ = 0 and at the analysis.
-    minimum: None for a method that assimilates nothing, and then J is only the fit to the data. degrees_of_freedom and
-    draws: information used, and trajectories from draws of the posterior (m, k, …), where somebody computed them.
-    """
-
-    window: Window
-    background: Float[Tensor, "k ..."]
-    analysis: Float[Tensor, "k ..."]
-    fit: Fit
-    start: Terms
-    end: Terms
-    minimum: Minimum | None = None
-    degrees_of_freedom: float | None = None
-    draws: Float[Tensor, "m k ..."] | None = None
 
 
 Method = Callable[[Sequence[Window], Start, Observations], list[Analysis]]
@@ -181,9 +125,9 @@ def assimilate(windows: Sequence[Window], start: Start, observations: Observatio
         analysis = cost.trajectory(torch.stack([minimum.argument for minimum in minima]))
     _require_finite(windows, "analysis", analysis)
     hofx = _hofx(windows, "analysis", analysis, observations)
-    fits = _fits(hofx_background, hofx, observations, rejected, scheme.norm, spread)
+    found = fits(hofx_background, hofx, observations, rejected, scheme.norm, spread)
     return [
-        Analysis(window, first_guess[i], analysis[i], fits[i], *_terms(minima[i]), minima[i])
+        Analysis(window, first_guess[i], analysis[i], found[i], *terms(minima[i]), minima[i])
         for i, window in enumerate(windows)
     ]
 
@@ -232,27 +176,12 @@ def _unassimilated(
     before = _hofx(windows, "background", background, observations)
     after = _hofx(windows, "analysis", analysis, observations)
     nothing = torch.zeros_like(before, dtype=torch.bool)
-    fits = _fits(before, after, observations, nothing, GAUSSIAN, torch.full_like(before, torch.nan))
+    found = fits(before, after, observations, nothing, GAUSSIAN, torch.full_like(before, torch.nan))
     costs = [observation_term(observations, hofx).tolist() for hofx in (before, after)]
     return [
-        Analysis(window, background[i], analysis[i], fits[i], Terms(0.0, costs[0][i]), Terms(0.0, costs[1][i]))
+        Analysis(window, background[i], analysis[i], found[i], Terms(0.0, costs[0][i]), Terms(0.0, costs[1][i]))
         for i, window in enumerate(windows)
     ]
-
-
-def _fits(
-    before: Tensor, after: Tensor, observations: Observations, rejected: Tensor, norm: Norm, spread: Tensor
-) -> list[Fit]:
-    """The fits of all members, from (b, p) each."""
-    weight = norm.weight(normalised_departure(observations, after))
-    data = (observations.value, observations.error_std, rejected, weight, spread, observations.slot)
-    columns = (before, after, *data)
-    return [Fit(*row) for row in zip(*columns, strict=True)]
-
-
-def _terms(minimum: Minimum) -> tuple[Terms, Terms]:
-    background = 0.5 * float(minimum.argument.double().square().sum())
-    return Terms(0.0, minimum.start_value), Terms(background, minimum.value - background)
 
 
 def _checked(

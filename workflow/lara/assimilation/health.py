@@ -8,7 +8,7 @@ themselves (`quality.desroziers`).
 import math
 
 from lara.assimilation import AssimilationError
-from lara.assimilation.cycle import Analysis
+from lara.assimilation.analysis import Analysis
 from lara.assimilation.minimise import Minimum
 from lara.assimilation.quality import desroziers
 from lara.assimilation.search import Reason

@@ -13,11 +13,13 @@ Isaksen 2015, doi:10.1002/qj.2440):
 
 import math
 from dataclasses import dataclass
-from typing import Protocol, Self, TypeVar
+from typing import Protocol, TypeVar
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+
+from lara.assimilation.departure import Observations
 
 
 class Norm(Protocol):
@@ -71,25 +73,7 @@ class Huber:
         return self.threshold / departure.abs().clamp(min=self.threshold)
 
 
-class Checkable(Protocol):
-    """Data that a check can take out: y and σ_o (b, p) in SI, infinite where unused, H, and `without`."""
-
-    @property
-    def value(self) -> Float[Tensor, "b p"]:
-        """Observed values y."""
-
-    @property
-    def error_std(self) -> Float[Tensor, "b p"]:
-        """Standard errors σ_o."""
-
-    def hofx(self, trajectory: Float[Tensor, "b k c y x"]) -> Float[Tensor, "b p"]:
-        """H(x), a weighted mean of values of x with weights ≥ 0."""
-
-    def without(self, rejected: Bool[Tensor, "b p"]) -> Self:
-        """The same data with σ_o = ∞ where rejected."""
-
-
-Data = TypeVar("Data", bound=Checkable)
+Data = TypeVar("Data", bound=Observations)
 
 
 def background_std(trajectories: Float[Tensor, "n k c y x"]) -> Float[Tensor, "k c y 1"]:
@@ -105,7 +89,7 @@ def background_std(trajectories: Float[Tensor, "n k c y x"]) -> Float[Tensor, "k
 
 
 def background_std_at(
-    observations: Checkable, std: Float[Tensor, "b k c y 1"], longitudes: int
+    observations: Observations, std: Float[Tensor, "b k c y 1"], longitudes: int
 ) -> Float[Tensor, "b p"]:
     """σ_b of every datum: the root of H applied to the variance on a grid of so many longitudes.
 

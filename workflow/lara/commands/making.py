@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lara.commands.offer import Progress, command, training_progress
 
 if TYPE_CHECKING:
-    from lara.assimilation.cycle import Analysis
+    from lara.assimilation.analysis import Analysis
     from lara.experiment.run import Run
 
 

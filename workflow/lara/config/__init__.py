@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from lara.config import checks
 from lara.config.experiments import (
+    MODEL_SPACE,
     BackgroundError,
     Comparison,
     Experiment,
@@ -103,6 +104,11 @@ class Config(Section):
     def using(self, use: str) -> list[str]:
         """Names of the datasets with this use."""
         return [name for name, dataset in self.datasets.items() if dataset.use == use]
+
+    @property
+    def spaces(self) -> list[str]:
+        """Spaces that a background error covariance may be of."""
+        return [*self.autoencoders, MODEL_SPACE]
 
     def suite(self, name: str) -> list[str]:
         """Names of the experiments of a suite."""

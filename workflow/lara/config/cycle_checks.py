@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from lara.config.experiments import LATENT, VARIATIONAL, Experiment
+from lara.config.experiments import LATENT, Experiment
 from lara.variables import VARIABLES
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _forecasts(config: Config) -> int:
 
 def tuning(config: Config) -> Iterator[str]:
     """Where an experiment is to be tuned, the search fits a validation dataset and every window."""
-    tuned = {name: e for name, e in config.experiments.items() if e.factors is None and e.method in VARIATIONAL}
+    tuned = {name: experiment for name, experiment in config.experiments.items() if experiment.tuned}
     if not tuned:
         return
     search = config.tuning
@@ -154,8 +154,8 @@ def single_observations(config: Config) -> Iterator[str]:
     if config.single_observations and not config.observed_once:
         yield "observed_once names no experiment, but there are single_observations: name some"
     for name in config.observed_once:
-        if name not in config.experiments or config.experiments[name].method not in VARIATIONAL:
-            known = [key for key, experiment in config.experiments.items() if experiment.method in VARIATIONAL]
+        if name not in config.experiments or not config.experiments[name].variational:
+            known = [key for key, experiment in config.experiments.items() if experiment.variational]
             yield f"observed_once: '{name}' is not one of the variational experiments {known}"
 
 

@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 from lara.config.sections import Count, Name, Positive, Section
 
 LATENT = ("l3dvar", "l4dvar")
-MODEL_SPACE = ("3dvar", "4dvar")
-VARIATIONAL = LATENT + MODEL_SPACE
+VARIATIONAL = (*LATENT, "3dvar", "4dvar")
+MODEL_SPACE = "model"  # its name among the latent spaces, which have those of their autoencoders
 
 
 class BackgroundError(Section):
@@ -119,6 +119,21 @@ class Experiment(Section):
     days: Count = Field(40, description="length of the cycled period, which begins with the first background [days]")
 
     @property
+    def variational(self) -> bool:
+        """Whether it assimilates."""
+        return self.method in VARIATIONAL
+
+    @property
+    def tuned(self) -> bool:
+        """Whether its factors are to be searched for."""
+        return self.variational and self.factors is None
+
+    @property
+    def space(self) -> str:
+        """The space whose B it uses: that of its autoencoder, or model space."""
+        return self.autoencoder or MODEL_SPACE
+
+    @property
     def has_spread(self) -> bool:
         """Whether its analyses come with a spread."""
         return self.members > 1 or self.posterior_vectors > 0
@@ -143,9 +158,9 @@ class Experiment(Section):
         return self
 
     def _ensemble(self) -> None:
-        if self.members > 1 and self.method not in VARIATIONAL:
+        if self.members > 1 and not self.variational:
             raise ValueError(f"method '{self.method}' uses no observations to perturb: set members: 1")
-        if self.posterior_vectors and (self.members > 1 or self.method not in VARIATIONAL):
+        if self.posterior_vectors and (self.members > 1 or not self.variational):
             raise ValueError("posterior_vectors are for a single variational analysis: set members: 1, or remove them")
         if self.members == 1 and (self.inflation or self.flow_dependence):
             raise ValueError("inflation and flow_dependence are for ensembles: set members above 1 or remove them")

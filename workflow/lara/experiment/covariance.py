@@ -13,10 +13,9 @@ import torch
 from lara import receipts
 from lara.assimilation.control import BlockControl, Control, DiagonalControl, HorizontalControl
 from lara.config import Experiment, Factors
+from lara.config.experiments import MODEL_SPACE
 from lara.covariance import latent, nmc, spectral
 from lara.experiment.run import Run
-
-MODEL_SPACE = "model"  # its name among the latent spaces, which have those of their autoencoders
 
 
 def forecast_pairs(run: Run) -> Iterator[nmc.Pairs]:
@@ -54,7 +53,7 @@ def load(run: Run, space: str) -> dict[str, np.ndarray]:
 
 def control(run: Run, chosen: Experiment, trials: Sequence[Factors], share: float = 1.0) -> Control:
     """B^½ of an experiment's space, one member per trial of factors; share: another factor on every variance."""
-    arrays = load(run, chosen.autoencoder or MODEL_SPACE)
+    arrays = load(run, chosen.space)
     scale = run.tensor(np.array([share * trial.background for trial in trials], dtype=np.float32))
     if chosen.autoencoder is None:
         length = run.tensor(np.array([trial.length for trial in trials], dtype=np.float32))

@@ -15,17 +15,16 @@ from torch import Tensor
 
 from lara import receipts, store
 from lara.assimilation import health
-from lara.assimilation.cycle import Analysis, Method, Start, cycle
+from lara.assimilation.analysis import Analysis
+from lara.assimilation.cycle import Method, Start, cycle
 from lara.assimilation.window import Window
-from lara.config.experiments import VARIATIONAL
 from lara.experiment.comparing import windows_of
-from lara.experiment.covariance import MODEL_SPACE
 from lara.experiment.diagnosing import Diagnosed
 from lara.experiment.ensemble import Ensemble, Recorder, degrees_of_freedom
 from lara.experiment.observing import ObservationReader
 from lara.experiment.run import Run, time
 from lara.experiment.saving import write_dataset
-from lara.experiment.scheme import control_run, factors, first_background, model, scheme
+from lara.experiment.scheme import control_run, factors, first_background, scheme, slot_step
 from lara.observations import table as tables
 
 Report = Callable[[int, int, Analysis], None]
@@ -41,12 +40,13 @@ def cycle_experiment(run: Run, name: str, report: Report) -> None:
     )
     recorder, feedback, ledger, position = Recorder(run, name), [], [], 0
     for number, (analyses, seconds) in enumerate(_timed(analyse(run, name, period, read))):
-        states = archived(analyses)
+        members = window_members(analyses)
+        states = archived(analyses, members)
         store.write_archive(archive, position, **states)
         feedback.append(read.feedback(analyses[0]))
         ledger += ledger_rows(analyses, feedback[-1], seconds)
-        if chosen.has_spread:
-            recorder.add(window_members(analyses), analyses[0].window)
+        if members is not None:
+            recorder.add(members, analyses[0].window)
         position += len(states["analysis"])
         report(number + 1, len(period), analyses[0])
     store.seal_archive(archive)
@@ -63,7 +63,7 @@ def analyse(run: Run, name: str, period: Sequence[Window], read: ObservationRead
     way = analyst(run, name, background)
     start = way.start(background, period[0]) if isinstance(way, Ensemble) else Start(background)
     disturb = way.disturb if isinstance(way, Ensemble) else None
-    for analyses in cycle(period, start, read, way, model(run, chosen).step, disturb):
+    for analyses in cycle(period, start, read, way, slot_step(run, chosen), disturb):
         for analysis in analyses:
             health.require_healthy(analysis, run.config.minimiser.worst_reduction)
         yield analyses
@@ -72,18 +72,20 @@ def analyse(run: Run, name: str, period: Sequence[Window], read: ObservationRead
 def analyst(run: Run, name: str, background: Tensor) -> Method:
     """How an experiment analyses its windows; `background` is a state to measure the spread of B around."""
     chosen = run.config.experiments[name]
-    if chosen.method not in VARIATIONAL:
+    if not chosen.variational:
         return control_run(run, chosen)
     own = scheme(run, name, [factors(run, name)], background)
     return Ensemble(run, name, own) if chosen.members > 1 else Diagnosed(run, name, own)
 
 
-def archived(analyses: Sequence[Analysis]) -> dict[str, np.ndarray]:
-    """What the archive keeps of a window's fresh slots: means over members, and their or the posterior's spread."""
+def archived(analyses: Sequence[Analysis], members: Tensor | None) -> dict[str, np.ndarray]:
+    """What the archive keeps of a window's fresh slots: means over analyses, and the spread of `members`."""
     fresh = slice(analyses[0].window.overlap, None)
-    analysed, guessed = (torch.stack([part[fresh] for part in parts]) for parts in _trajectories(analyses))
-    states = {"analysis": analysed.mean(0), "background": guessed.mean(0)}
-    if (members := window_members(analyses)) is not None:
+    states = {
+        "analysis": torch.stack([one.analysis[fresh] for one in analyses]).mean(0),
+        "background": torch.stack([one.background[fresh] for one in analyses]).mean(0),
+    }
+    if members is not None:
         states["spread"] = members[:, fresh].std(0)
     return {kind: part.cpu().numpy() for kind, part in states.items()}
 
@@ -91,10 +93,6 @@ def archived(analyses: Sequence[Analysis]) -> dict[str, np.ndarray]:
 def window_members(analyses: Sequence[Analysis]) -> Tensor | None:
     """Trajectories (m, k, c, y, x) whose spread is that of the analysis: members, or draws of the posterior."""
     return torch.stack([a.analysis for a in analyses]) if len(analyses) > 1 else analyses[0].draws
-
-
-def _trajectories(analyses: Sequence[Analysis]) -> tuple[list[Tensor], list[Tensor]]:
-    return [analysis.analysis for analysis in analyses], [analysis.background for analysis in analyses]
 
 
 def ledger_rows(analyses: Sequence[Analysis], feedback: pd.DataFrame, seconds: float) -> list[dict[str, object]]:
@@ -131,8 +129,8 @@ def provenance(run: Run, name: str) -> dict[str, str]:
     inputs = [run.layout.weights("forecaster"), run.layout.screened(chosen.dataset)]
     if chosen.autoencoder is not None:
         inputs.append(run.layout.weights(chosen.autoencoder))
-    if chosen.method.endswith("dvar"):
-        inputs.append(run.layout.background_error(chosen.autoencoder or MODEL_SPACE))
+    if chosen.variational:
+        inputs.append(run.layout.background_error(chosen.space))
     return {
         "title": f"LARA {run.config.name}: {name} ({chosen.method})",
         "Conventions": "CF-1.11",

@@ -14,8 +14,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lara.assimilation import posterior
+from lara.assimilation.analysis import Analysis
 from lara.assimilation.cost import CostFunction
-from lara.assimilation.cycle import Analysis, Observations, Scheme, Start, assimilate, cost_function
+from lara.assimilation.cycle import Scheme, Start, assimilate, cost_function
+from lara.assimilation.departure import Observations
 from lara.assimilation.window import Window
 from lara.experiment.run import Run
 

@@ -9,11 +9,10 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from lara.config.experiments import VARIATIONAL
 from lara.experiment import drawing_comparisons
 from lara.experiment.comparing import all_sums, block_length, evaluation_begin, shown_autoencoder, windows_of
 from lara.experiment.run import Run, hours, time
-from lara.experiment.saving import keep_fields, keep_table, land
+from lara.experiment.saving import keep_fields, keep_table
 from lara.verification import scores
 from lara.verification.figures import (
     analysis_maps,
@@ -24,6 +23,7 @@ from lara.verification.figures import (
     forecaster_skill,
     innovations,
     learning_curves,
+    maps,
     rmse_by_level,
     rmse_over_time,
     style,
@@ -81,9 +81,10 @@ def mapped_fields(run: Run, name: str) -> xr.Dataset:
     }
     channel = run.channels.position(mapped)
     coordinates = {"latitude": run.grid.latitude, "longitude": run.grid.longitude}
-    maps = xr.Dataset({k: (("latitude", "longitude"), v[0, channel]) for k, v in fields.items()}, coordinates)
-    maps = maps.assign(increment=maps["analysis"] - maps["background"], land=land(run))
-    return maps.assign_attrs(channel=mapped, time=str(archive["time"].values[0])[:16])
+    shown = xr.Dataset({k: (("latitude", "longitude"), v[0, channel]) for k, v in fields.items()}, coordinates)
+    increment = shown["analysis"] - shown["background"]
+    shown = shown.assign(increment=increment, land=maps.land(run.grid))
+    return shown.assign_attrs(channel=mapped, time=str(archive["time"].values[0])[:16])
 
 
 def draw_rmse_over_time(run: Run) -> Figure:
@@ -160,7 +161,7 @@ def jobs(run: Run) -> list[str]:
     """Names of the benchmark files of the default target's jobs, as the rules call them."""
     config, cycled = run.config, run.config.suite("reanalysis")
     chosen = [config.experiments[name] for name in cycled]
-    spaces = sorted({one.autoencoder or "model" for one in chosen if one.method in VARIATIONAL})
+    spaces = sorted({one.space for one in chosen if one.variational})
     several = [
         (("generate-dataset",), config.datasets),
         (("simulate-observations", "screen-observations"), config.using("test")),

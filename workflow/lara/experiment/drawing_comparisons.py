@@ -9,12 +9,11 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from lara.config.experiments import VARIATIONAL
 from lara.experiment.comparing import block_length, evaluation_begin
 from lara.experiment.run import Run
-from lara.experiment.saving import keep_fields, keep_table, land
+from lara.experiment.saving import keep_fields, keep_table
 from lara.verification import ensemble
-from lara.verification.figures import batching, minimisers, osse_table, single_observation, spread_skill, tuning
+from lara.verification.figures import batching, maps, minimisers, osse, single_observation, spread_skill, tuning
 
 
 def figures(run: Run) -> dict[str, Callable[[Run], Figure]]:
@@ -34,12 +33,12 @@ def figures(run: Run) -> dict[str, Callable[[Run], Figure]]:
 
 def tuned(run: Run) -> list[str]:
     """Experiments whose factors are searched for."""
-    return [name for name, e in run.config.experiments.items() if e.factors is None and e.method in VARIATIONAL]
+    return [name for name, e in run.config.experiments.items() if e.tuned]
 
 
 def draw_osse(run: Run) -> Figure:
     """Analysis and forecast errors of every method, with paired intervals."""
-    return osse_table.draw(keep_table(run, "osse", pd.read_csv(run.layout.osse)))
+    return osse.draw(keep_table(run, "osse", pd.read_csv(run.layout.osse)))
 
 
 def draw_tuning(run: Run) -> Figure:
@@ -70,4 +69,4 @@ def draw_spread_skill(run: Run, name: str) -> Figure:
 def draw_single_observation(run: Run, name: str) -> Figure:
     """Increments of one observation in every space."""
     fields = keep_fields(run, f"single_observation_{name}", xr.load_dataset(run.layout.increments(name)))
-    return single_observation.draw(fields, land(run))
+    return single_observation.draw(fields, maps.land(run.grid))

@@ -19,8 +19,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lara.assimilation import AssimilationError
+from lara.assimilation.analysis import Analysis
 from lara.assimilation.control import DiagonalControl
-from lara.assimilation.cycle import Analysis, Observations, Scheme, Start, assimilate
+from lara.assimilation.cycle import Scheme, Start, assimilate
+from lara.assimilation.departure import Observations
 from lara.assimilation.window import Window
 from lara.experiment.run import Run
 
@@ -111,10 +113,8 @@ class Recorder:
         self.channels = list(run.config.verification.headline)
         self.parts: list[xr.DataArray] = []
 
-    def add(self, members: Float[Tensor, "m k c y x"] | None, window: Window) -> None:
+    def add(self, members: Float[Tensor, "m k c y x"], window: Window) -> None:
         """Keep one window's fresh slots."""
-        if members is None:
-            raise ValueError(f"window {window} has no members to keep")
         chosen = [self.run.channels.position(name) for name in self.channels]
         states = members[:, window.overlap :, chosen].cpu().numpy()
         coordinates = {"member": np.arange(len(states)), "time": window.fresh, "channel": self.channels}

@@ -115,7 +115,7 @@ def _rows(name: str, window: str, least: Minimum, seconds: float) -> list[dict[s
 def compare_batches(run: Run, progress: Progress) -> pd.DataFrame:
     """Seconds of minimising windows 1, 2, 4 … at once, the same windows each time, in turn."""
     cases = Cases(run)
-    windows, method = cases.windows[: max(BATCHES)], replace_carry(cases.scheme.minimiser)
+    windows, method = cases.windows[: max(BATCHES)], without_memory(cases.scheme.minimiser)
     rows = []
     for repeat in range(REPEATS):
         for number, batch in enumerate(BATCHES):
@@ -130,7 +130,7 @@ def compare_batches(run: Run, progress: Progress) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def replace_carry(method: Method) -> Method:
+def without_memory(method: Method) -> Method:
     """The same method without memory, so that every batch starts alike."""
     return replace(method, carry=False) if isinstance(method, LBFGS) else method
 
@@ -141,11 +141,11 @@ def measure_overhead(run: Run, progress: Progress) -> pd.DataFrame:
     Bare: decode and steps of the window from a latent state, and the gradient of the sum of its states.
     """
     cases, rows = Cases(run), []
-    scheme_ = replace(cases.scheme, minimiser=replace_carry(cases.scheme.minimiser))
+    cold = replace(cases.scheme, minimiser=without_memory(cases.scheme.minimiser))
     for number, window in enumerate(cases.windows):
         start, observations = Start(cases.background([window])), cases.observations([window])
         begin = clock.perf_counter()
-        analysis = assimilate([window], start, observations, scheme_)[0]
+        analysis = assimilate([window], start, observations, cold)[0]
         seconds = clock.perf_counter() - begin
         assert analysis.minimum is not None
         bare = _bare_seconds(cases, window, repeats=5)

@@ -11,7 +11,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from lara.assimilation.cycle import Analysis
+from lara.assimilation.analysis import Analysis
 from lara.assimilation.window import Window
 from lara.config import Experiment
 from lara.experiment.run import Run

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
 from lara.experiment.run import Run
-from lara.observations.network import is_land
 
 
 def write_dataset(dataset: xr.Dataset, path: Path) -> None:
@@ -23,7 +21,7 @@ def write_dataset(dataset: xr.Dataset, path: Path) -> None:
 def keep_fields(run: Run, name: str, arrays: xr.Dataset) -> xr.Dataset:
     """Keep the arrays of a figure and return them as they read back."""
     path = run.layout.figure_fields(name)
-    arrays.to_netcdf(path)
+    write_dataset(arrays, path)
     return xr.load_dataset(path)
 
 
@@ -32,11 +30,3 @@ def keep_table(run: Run, name: str, table: pd.DataFrame) -> pd.DataFrame:
     path = run.layout.figure_table(name)
     table.to_csv(path, index=False)
     return pd.read_csv(path)
-
-
-def land(run: Run) -> xr.DataArray:
-    """Rough land mask used to draw the network (latitude, longitude)."""
-    latitude, longitude = np.meshgrid(run.grid.latitude, run.grid.longitude, indexing="ij")
-    mask = is_land(latitude.ravel(), longitude.ravel()).reshape(latitude.shape)
-    coordinates = {"latitude": run.grid.latitude, "longitude": run.grid.longitude}
-    return xr.DataArray(mask.astype(float), coordinates, ("latitude", "longitude"))

@@ -17,9 +17,8 @@ from lara.assimilation.lbfgs import LBFGS
 from lara.assimilation.quality import GAUSSIAN, Huber, background_std
 from lara.assimilation.search import Method as Minimiser
 from lara.assimilation.search import Tolerance
-from lara.assimilation.trajectory import StrongConstraint
+from lara.assimilation.trajectory import Map, StrongConstraint
 from lara.config import Experiment, Factors
-from lara.config.experiments import VARIATIONAL
 from lara.experiment import covariance
 from lara.experiment.run import Run
 
@@ -32,7 +31,7 @@ def factors(run: Run, name: str) -> Factors:
     FileNotFoundError where it is to be tuned and has not been.
     """
     experiment = run.config.experiments[name]
-    if experiment.factors is not None or experiment.method not in VARIATIONAL:
+    if not experiment.tuned:
         return experiment.factors or Factors()
     path = run.layout.tuning(name)
     if not path.exists():
@@ -49,7 +48,7 @@ def control_run(run: Run, chosen: Experiment) -> Method:
 def scheme(run: Run, name: str, trials: Sequence[Factors], background: Float[Tensor, "b c y x"]) -> Scheme:
     """The variational scheme of an experiment; ValueError for a method that is not variational."""
     chosen, quality = run.config.experiments[name], run.config.quality_control
-    if chosen.method not in VARIATIONAL:
+    if not chosen.variational:
         raise ValueError(f"experiment '{name}' has method {chosen.method}, which assimilates nothing")
     own, control = model(run, chosen), covariance.control(run, chosen, trials)
     forcing = None if chosen.model_error is None else covariance.control(run, chosen, trials, chosen.model_error)
@@ -77,8 +76,8 @@ def minimiser(run: Run) -> Minimiser:
     return GaussNewton(wanted.evaluations, wanted.inner, wanted.inner_tolerance, tolerance)
 
 
-def model(run: Run, chosen: Experiment) -> Model:
-    """Step from slot to slot, encoder and decoder of an experiment on states (b, c, y, x) in physical units."""
+def slot_step(run: Run, chosen: Experiment) -> Map:
+    """The forecast from slot to slot of an experiment on states (b, c, y, x) in physical units."""
     steps = chosen.slot_hours // run.config.step_hours
 
     def step(state: Tensor) -> Tensor:
@@ -86,8 +85,13 @@ def model(run: Run, chosen: Experiment) -> Model:
             state = run.forecast_step(state)
         return state
 
+    return step
+
+
+def model(run: Run, chosen: Experiment) -> Model:
+    """Step, encoder and decoder of an experiment; reads the autoencoder's weights."""
     encode, decode = (identity, identity) if chosen.autoencoder is None else run.encoding(chosen.autoencoder)
-    return Model(step, encode, decode)
+    return Model(slot_step(run, chosen), encode, decode)
 
 
 @torch.no_grad()
@@ -95,7 +99,7 @@ def _spread(
     run: Run, chosen: Experiment, own: Model, control: Control, background: Float[Tensor, "b c y x"]
 ) -> Float[Tensor, "k c y 1"]:
     """(HBHᵀ)^½ by slot, channel and latitude: the spread of trajectories from draws of B around a first state."""
-    generator = run.generator("draws of B", chosen.method, chosen.autoencoder or "model")
+    generator = run.generator("draws of B", chosen.method, chosen.space)
     chi = run.tensor(generator.standard_normal(control.zeros(DRAWS).shape)).to(background)
     latent = own.encode(background[:1])
     latent = latent.expand(DRAWS, *latent.shape[1:])

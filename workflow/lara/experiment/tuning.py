@@ -21,7 +21,8 @@ import pandas as pd
 import torch
 
 from lara import receipts
-from lara.assimilation.cycle import Analysis, Start, assimilate, cycle
+from lara.assimilation.analysis import Analysis
+from lara.assimilation.cycle import Start, assimilate, cycle
 from lara.assimilation.window import Window
 from lara.config import Factors
 from lara.experiment.comparing import windows_of

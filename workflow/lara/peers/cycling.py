@@ -16,8 +16,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lara.assimilation.analysis import Analysis
 from lara.assimilation.control import DiagonalControl
-from lara.assimilation.cycle import Analysis, Model, Scheme, Start, assimilate, cycle
+from lara.assimilation.cycle import Model, Scheme, Start, assimilate, cycle
 from lara.assimilation.gaussnewton import GaussNewton
 from lara.assimilation.search import Method, Tolerance
 from lara.assimilation.window import Window, windows

@@ -117,7 +117,7 @@ def lorenz96(x: Float[Tensor, "... n"], dt: float = 0.05) -> Float[Tensor, "... 
     b = lorenz96_tendency(x + dt / 2 * a)
     c = lorenz96_tendency(x + dt / 2 * b)
     d = lorenz96_tendency(x + dt * c)
-    return x + dt / 6 * (a + 2 * (b + c) + d)
+    return x + dt / 6 * (a + 2 * b + 2 * c + d)
 
 
 @dataclass(frozen=True, eq=False)

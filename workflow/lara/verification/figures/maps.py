@@ -9,6 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import Normalize
 
+from lara.grid import Grid
+from lara.observations.network import is_land
+
 
 def centred(field: xr.DataArray) -> xr.DataArray:
     """The field (latitude, longitude) from -180 to 180 degrees east."""
@@ -40,6 +43,14 @@ def _closed(field: xr.DataArray) -> xr.DataArray:
     east = field.isel(longitude=[0]).assign_coords(longitude=field["longitude"][:1] + 360.0)
     west = field.isel(longitude=[-1]).assign_coords(longitude=field["longitude"][-1:] - 360.0)
     return xr.concat([west, field, east], "longitude")
+
+
+def land(grid: Grid) -> xr.DataArray:
+    """Rough land mask used to draw the network (latitude, longitude)."""
+    latitude, longitude = np.meshgrid(grid.latitude, grid.longitude, indexing="ij")
+    mask = is_land(latitude.ravel(), longitude.ravel()).reshape(latitude.shape)
+    coordinates = {"latitude": grid.latitude, "longitude": grid.longitude}
+    return xr.DataArray(mask.astype(float), coordinates, ("latitude", "longitude"))
 
 
 def coast(axes: Axes, land: xr.DataArray | None) -> None:
