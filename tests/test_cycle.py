@@ -345,7 +345,7 @@ def lorenz_cycle(method, truth, start, first: int = 0, overlap: int = 0):
 
 def test_cycled_4dvar_of_lorenz_96_beats_the_free_run_and_its_observations():
     """Half the variables observed with σ = 1, 60 windows of one day after 20 of spin-up, four cycles in one batch:
-    published 4D-Var scores are near 0.4; below 0.55 in the mean here, where B is diagonal and does not change (one cycle
+    published 4D-Var scores are near 0.4; below 0.55 in the mean here, where B is diagonal and does not change (a cycle
     lies between 0.43 and 0.57, and rounding decides where), and 2J/p near 1, the free run is at climate distance, above
     3."""
     truth = lorenz96_run(320, seed=1, members=4)
