@@ -10,7 +10,7 @@ from lara.assimilation.cycle import (
 )
 from lara.assimilation.lbfgs import LBFGS
 from lara.assimilation.window import Window, windows
-from toys import PointObservations, lorenz96, lorenz96_run, normal, observe
+from toys import PointObservations, lorenz96_run, lorenz96_step, normal, observe
 
 BEGIN, STEP = np.datetime64("2001-01-01T00", "ns"), np.timedelta64(6, "h")
 
@@ -35,7 +35,7 @@ def lorenz_problem(members: int = 1, error: float = 0.5):
 
 def lorenz_scheme(minimiser=None, variance: float = 0.1, model: Model | None = None, **options) -> Scheme:
     control = DiagonalControl(torch.full((1, 40), variance, dtype=torch.float64))
-    return Scheme(model or Model(lorenz96), control, minimiser or LBFGS(evaluations=40), **options)
+    return Scheme(model or Model(lorenz96_step), control, minimiser or LBFGS(evaluations=40), **options)
 
 
 def period(truth, overlap: int = 0) -> list[Window]:

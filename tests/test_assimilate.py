@@ -23,7 +23,7 @@ from lara.assimilation.quality import Huber
 from lara.assimilation.search import Reason, Tolerance
 from lara.assimilation.window import Window
 from lorenz import BEGIN, DAY, SIGMA, STEP, checked, lorenz_problem, lorenz_scheme
-from toys import LinearGaussian, PointObservations, everyone, lorenz96, lorenz96_run
+from toys import LinearGaussian, PointObservations, everyone, lorenz96, lorenz96_run, lorenz96_step
 
 TIGHT = LBFGS(evaluations=400, tolerance=Tolerance(1e-11, 0.0))
 
@@ -143,7 +143,7 @@ def test_the_check_reports_the_background_errors_it_assumed_also_where_it_reject
 
 def lorenz_model() -> Model:
     """A nonlinear latent space of Lorenz-96 in which encoding loses something."""
-    return Model(lorenz96, lambda x: x.round(decimals=1), lambda z: z + 0.01 * torch.sin(z))
+    return Model(lorenz96_step, lambda x: x.round(decimals=1), lambda z: z + 0.01 * torch.sin(z))
 
 
 def missing(members: int = 1, p: int = 5) -> PointObservations:
@@ -208,7 +208,7 @@ def test_a_free_run_ignores_its_observations_and_reports_their_fit():
     """Analysis = background; J_o counts ½ Σ(misfit/σ)² at both ends and nothing was evaluated."""
     background, observations = lorenz_problem(2)
     for analysis, value in zip(
-        free([DAY] * 2, Start(background), observations, Model(lorenz96)), observations.value, strict=True
+        free([DAY] * 2, Start(background), observations, Model(lorenz96_step)), observations.value, strict=True
     ):
         assert torch.equal(analysis.analysis, analysis.background)
         misfit = (analysis.fit.hofx_analysis - value) / SIGMA
@@ -276,7 +276,7 @@ def test_analyses_carry_no_graph():
     """Months of cycles must not keep every window's graph alive."""
     background, observations = lorenz_problem()
     weight = torch.ones(40, dtype=torch.float64, requires_grad=True)
-    model = Model(lambda x: lorenz96(x) * weight, decode=lambda z: z * weight)
+    model = Model(lambda x, _: lorenz96(x) * weight, decode=lambda z: z * weight)
     for minimiser in (LBFGS(), GaussNewton()):
         (analysis,) = assimilate([DAY], Start(background), observations, lorenz_scheme(minimiser, model=model))
         tensors = (analysis.analysis, analysis.background, *vars(analysis.fit).values(), analysis.minimum.argument)

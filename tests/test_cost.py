@@ -12,7 +12,7 @@ from lara.assimilation.control import BlockControl, DiagonalControl
 from lara.assimilation.cost import CostFunction
 from lara.assimilation.quality import Huber
 from lara.assimilation.trajectory import StrongConstraint, WeakConstraint
-from toys import LinearGaussian, LinearObservations, everyone, lorenz96, lorenz96_run, normal, observe
+from toys import LinearGaussian, LinearObservations, clock, everyone, lorenz96_run, lorenz96_step, normal, observe
 
 STEPS = [10.0**-k for k in (1, 2, 3, 4)]
 
@@ -31,9 +31,8 @@ def lorenz_cost(members: int = 2, slots: int = 4) -> CostFunction:
     truth = lorenz96_run(slots, seed=3, members=members)
     background = truth[:, 0] + 0.3 * normal(members, 40, seed=5)
     control = DiagonalControl(torch.full((members, 40), 0.2, dtype=torch.float64))
-    return CostFunction(
-        StrongConstraint(background, control, bend, lorenz96, slots), observe(truth, 1.0, seed=4, every=2)
-    )
+    strong = StrongConstraint(background, control, bend, lorenz96_step, clock(members, slots))
+    return CostFunction(strong, observe(truth, 1.0, seed=4, every=2))
 
 
 def weak_cost(members: int = 2) -> CostFunction:
@@ -215,7 +214,9 @@ def test_the_cost_is_summed_in_float64_for_float32_fields():
     value[0, 0] = 3e4
     slot, rows = torch.zeros(1, p + 1, dtype=torch.long), torch.zeros(1, p + 1, 1)
     observations = LinearObservations(value, torch.ones(1, p + 1), slot, rows)
-    strong = StrongConstraint(torch.zeros(1, 1), DiagonalControl(torch.ones(1, 1)), lambda z: z, lambda x: x, 1)
+    strong = StrongConstraint(
+        torch.zeros(1, 1), DiagonalControl(torch.ones(1, 1)), lambda z: z, lambda x, _: x, clock(1, 1)
+    )
     value, gradient = CostFunction(strong, observations).value_and_gradient(torch.zeros(1, 1))
     assert value.tolist() == [0.5 * (9e8 + p)]
     assert gradient.dtype == torch.float32

@@ -22,7 +22,7 @@ from lara.assimilation.health import require_healthy, row
 from lara.assimilation.lbfgs import LBFGS
 from lara.assimilation.window import Window
 from lorenz import DAY, SIGMA, STEP, lorenz_problem, lorenz_scheme, observed, period
-from toys import PointObservations, lorenz96, lorenz96_run, normal, observe
+from toys import PointObservations, lorenz96, lorenz96_run, lorenz96_step, normal, observe
 
 
 def four_dvar(**options):
@@ -32,7 +32,7 @@ def four_dvar(**options):
 
 def lorenz_cycle(method, truth, start, first: int = 0, overlap: int = 0):
     """Cycle over truths (b, time, n), from window number `first`."""
-    return cycle(period(truth, overlap)[first:], start, observed(truth), method, lorenz96)
+    return cycle(period(truth, overlap)[first:], start, observed(truth), method, lorenz96_step)
 
 
 def test_cycled_4dvar_of_lorenz_96_beats_the_free_run_and_its_observations():
@@ -43,7 +43,7 @@ def test_cycled_4dvar_of_lorenz_96_beats_the_free_run_and_its_observations():
     truth = lorenz96_run(320, seed=1, members=4)
     start = Start(truth[:, 0] + normal(4, 40, seed=2))
     analyses = list(lorenz_cycle(four_dvar(variance=0.3), truth, start))
-    free_run = list(lorenz_cycle(partial(free, model=Model(lorenz96)), truth, start))
+    free_run = list(lorenz_cycle(partial(free, model=Model(lorenz96_step)), truth, start))
     found = [rmse(analyses, truth, member) for member in range(4)]
     assert np.mean(found) < 0.55 * SIGMA
     for member in range(4):
@@ -65,7 +65,7 @@ def test_a_cycle_resumed_in_the_middle_equals_an_uninterrupted_one_to_the_bit(mi
     """Trajectories, health and traces, from nothing but the analyses of the window before."""
     truth, method = lorenz96_run(24, seed=1, members=2), four_dvar(minimiser=minimiser)
     whole = list(lorenz_cycle(method, truth, Start(truth[:, 0] + 1.0), overlap=overlap))
-    start = next_start(whole[2], period(truth, overlap)[3], lorenz96)
+    start = next_start(whole[2], period(truth, overlap)[3], lorenz96_step)
     resumed = list(lorenz_cycle(method, truth, start, first=3, overlap=overlap))
     assert len(resumed) == len(whole) - 3 >= 3
     for before, after in zip(whole[3:], resumed, strict=True):
@@ -112,7 +112,7 @@ def test_an_ensembles_backgrounds_are_disturbed_before_every_window_but_the_firs
         return states + torch.tensor([[0.0], [0.5]], dtype=torch.float64)
 
     start = Start(truth[:, 0])
-    first, second, third = cycle(period(truth), start, observed(truth), four_dvar(), lorenz96, disturb)
+    first, second, third = cycle(period(truth), start, observed(truth), four_dvar(), lorenz96_step, disturb)
     assert [window for window, _ in seen] == [second[0].window, third[0].window]
     for (_, states), before, after in zip(seen, (first, second), (second, third), strict=True):
         assert torch.equal(states, lorenz96(torch.stack([a.analysis[-1] for a in before])))
@@ -126,7 +126,7 @@ def test_a_carried_curvature_reaches_the_next_window():
     truth = lorenz96_run(8, seed=1, members=2)
     method = four_dvar(minimiser=LBFGS(carry=True))
     first, second = lorenz_cycle(method, truth, Start(truth[:, 0] + 1.0))
-    start = next_start(first, second[0].window, lorenz96)
+    start = next_start(first, second[0].window, lorenz96_step)
     assert [memory is a.minimum.memory for memory, a in zip(start.memories, first, strict=True)] == [True, True]
     forgotten = method([second[0].window] * 2, Start(start.background), observed(truth)(second[0].window))
     assert all(
@@ -139,18 +139,18 @@ def poisoned(name: str):
     """(background, observations, model) with one number that is none in the second of two windows, where `name`
     says."""
     truth = lorenz96_run(4, seed=1, members=2)
-    background, o, model = truth[:, 0].clone(), observe(truth, SIGMA, seed=1), Model(lorenz96)
+    background, o, model = truth[:, 0].clone(), observe(truth, SIGMA, seed=1), Model(lorenz96_step)
     second = torch.tensor([[0.0], [math.nan]], dtype=torch.float64)
     if name == "background":
         background[1, 7] = math.nan
     if name == "forecast":
-        model = Model(lambda x: lorenz96(x) + second)
+        model = Model(lambda x, _: lorenz96(x) + second)
     if name == "encoder":
-        model = Model(lorenz96, encode=lambda x: x + second)
+        model = Model(lorenz96_step, encode=lambda x: x + second)
     if name == "decoder":
         unobserved = torch.zeros(2, 40, dtype=torch.float64)
         unobserved[1, 39] = math.nan
-        model = Model(lambda x: x, decode=lambda z: z + unobserved[-len(z) :])
+        model = Model(lambda x, _: x, decode=lambda z: z + unobserved[-len(z) :])
         o = observe(truth, SIGMA, seed=1, every=2)
     if name == "value":
         o.value[1, 3] = math.nan
@@ -183,7 +183,7 @@ def test_a_number_that_is_none_stops_the_cycle_naming_window_and_place(name, mes
 def test_a_cost_that_is_not_finite_at_the_background_names_the_windows():
     """A decoder that overflows where the encoder did not: J = ∞, and no direction leads out."""
     background, o = lorenz_problem()
-    scheme = lorenz_scheme(model=Model(lorenz96, decode=lambda z: z * math.inf))
+    scheme = lorenz_scheme(model=Model(lorenz96_step, decode=lambda z: z * math.inf))
     with pytest.raises(AssimilationError, match=r"window \[2001-01-01T00:00, .*\): J or its gradient is not finite"):
         assimilate([DAY], Start(background), o, scheme)
 

@@ -36,7 +36,7 @@ def with_members(world, folder, count, **values):
     background = first_background(run, "test", 24)
     chosen = run.config.experiments["eda"]
     period = windows_of(chosen, *(time(moment) for moment in run.config.period("eda")))
-    return run, Ensemble(run, "eda", scheme(run, "eda", [Factors()], background)), background, period
+    return run, Ensemble(run, "eda", scheme(run, "eda", [Factors()], background, period[0])), background, period
 
 
 IN_MODEL_SPACE = {"method": "4dvar", "autoencoder": None, "flow_dependence": 0.0}
@@ -88,7 +88,7 @@ def test_observations_leave_less_spread_than_b(cycled):
     """Of the posterior's draws at the first slot, against the draws of B that the background check rests on."""
     run = cycled("posterior")
     archive = store.open_archive(run.layout.archive("posterior"))
-    own = scheme(run, "posterior", [Factors()], first_background(run, "test", 24))
+    own = scheme(run, "posterior", [Factors()], first_background(run, "test", 24), WINDOW)
     before = own.background_std[0, 0, run.channels.position("z500"), :, 0].mean()
     assert archive["geopotential_spread"].sel(level=500).values[0].mean() < float(before)
 

@@ -13,7 +13,7 @@ from contracts import adjoint_gap, kalman_gap, taylor_order
 from lara.assimilation.control import BlockControl, DiagonalControl, HorizontalControl
 from lara.assimilation.cost import CostFunction
 from lara.assimilation.quality import Huber
-from lara.assimilation.trajectory import StrongConstraint, WeakConstraint
+from lara.assimilation.trajectory import StrongConstraint, WeakConstraint, autonomous
 from lara.autoencoder import Autoencoder
 from lara.covariance.latent import LatentVariance
 from lara.covariance.spectral import SpectralCovariance
@@ -21,7 +21,7 @@ from lara.experiment import covariance, learning
 from lara.experiment.run import Run
 from lara.observations import table as tables
 from lara.observations.operators import from_table
-from toys import normal
+from toys import clock, normal
 
 SLOTS, DATA = 4, 24
 PROBLEMS = ["main", "main, block", "main, horizontal", "main, increments", "main, weak", "pca", "model", "model, weak"]
@@ -64,10 +64,10 @@ def strong_constraint(run, space, special):
     latent = latent + control.apply(0.1 * normal(*control.zeros(1).shape, seed=1))
     anchor = (decode(latent) + 0.1 * scale, decode(latent)) if special == "increments" else None
 
-    def step(x):
+    def step(x, _):
         return mean + scale * forecaster((x - mean) / scale)
 
-    return StrongConstraint(latent.detach(), control, decode, step, SLOTS, anchor), encode
+    return StrongConstraint(latent.detach(), control, decode, step, clock(1, SLOTS), anchor), encode
 
 
 def same(x):
@@ -139,7 +139,7 @@ def test_a_linear_chain_is_the_kalman_smoother(run, kind):
     """PCA or model space with persistence is affine: the gap is float64 rounding times the condition of G′G′ᵀ + I."""
     cost = problem(run, kind)
     weak = isinstance(cost.trajectory, WeakConstraint)
-    strong = replace(cost.trajectory.strong if weak else cost.trajectory, step=same)
+    strong = replace(cost.trajectory.strong if weak else cost.trajectory, step=autonomous(same))
     affine = replace(cost, trajectory=replace(cost.trajectory, strong=strong) if weak else strong)
     innovation = cost.observations.error_std * normal(1, cost.observations.value.shape[1], seed=7)
     assert kalman_gap(affine, innovation) < 1e-9

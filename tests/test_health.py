@@ -21,7 +21,7 @@ WINDOW = Window(np.datetime64("2001-01-01T00", "ns"), np.timedelta64(6, "h"), 4)
 VARIANCE, SIGMA, MEMBERS, SIZE = 0.7, 1.3, 60, 40
 
 
-def persistence(state):
+def persistence(state, _):
     return state
 
 

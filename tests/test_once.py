@@ -6,11 +6,13 @@ import torch
 import xarray as xr
 
 import worlds
+from lara.assimilation.window import Window
 from lara.config import Factors
 from lara.experiment.once import observe_once
 from lara.experiment.scheme import first_background, scheme
 
 CASES = worlds.VALUES["single_observations"]
+BEGIN = np.datetime64("2001-01-02", "ns")
 SPACES = worlds.VALUES["observed_once"]
 
 
@@ -61,7 +63,8 @@ def test_in_model_space_the_increment_is_a_column_of_b(increments, world):
     """BHᵀ (HBHᵀ + σ²)⁻¹ d with Bh = B^½ (B^{½ᵀ} h), by hand for an observation of the first slot: the minimisation of a
     problem of rank one is exact in two steps, float32."""
     case, fields = CASES["surface"], increments["surface"]
-    control = scheme(world, "4dvar", [Factors()], first_background(world, "test", 24)).control
+    window = Window(BEGIN, np.timedelta64(6, "h"), 4)
+    control = scheme(world, "4dvar", [Factors()], first_background(world, "test", 24), window).control
     index, weight = world.grid.interpolation(np.array([case["latitude"]]), np.array([case["longitude"]]))
     h = torch.zeros(len(world.channels), 8 * 16)
     h[world.channels.position("t2m"), torch.from_numpy(index[0])] += torch.from_numpy(weight[0]).float()

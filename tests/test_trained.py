@@ -17,7 +17,7 @@ from lara.experiment.comparing import windows_of
 from lara.experiment.observing import ObservationReader
 from lara.experiment.run import Run, time
 from lara.experiment.scheme import first_background
-from toys import normal
+from toys import clock, normal
 
 pytestmark = pytest.mark.slow
 
@@ -40,10 +40,10 @@ def problem(finished):
         mean, scale = run.normaliser.mean.double(), run.normaliser.scale.double()
         forecaster, (encode, decode) = run.forecaster.double(), maps(run, space, mean, scale)
 
-        def step(x):
+        def step(x, _):
             return mean + scale * forecaster((x - mean) / scale)
 
-        strong = StrongConstraint(encode(background), control(run, space), decode, step, chosen.slots)
+        strong = StrongConstraint(encode(background), control(run, space), decode, step, clock(1, chosen.slots))
         trajectory = WeakConstraint(strong, encode, control(run, space, 0.1)) if weak else strong
         return CostFunction(trajectory, observed(run, name))
 

@@ -123,9 +123,11 @@ def test_a_batch_repeats_no_sample_unless_there_are_too_few(stores):
 
 
 def test_held_out_samples_are_spread_from_the_first_to_the_last(stores):
-    """First and last among them, none twice, no more than there are."""
-    assert [first_values(part) for part in spread(Sequences(stores, 1), 3, batch=2)] == [[0, 6], [104]]
-    assert sum(len(part) for part in spread(Sequences(stores, 1), 99)) == 14
+    """First and last among them, none twice, no more than there are, each with the time of its first state."""
+    parts = list(spread(Sequences(stores, 1), 3, batch=2))
+    assert [first_values(states) for _, states in parts] == [[0, 6], [104]]
+    assert [times.tolist() for times, _ in parts] == [stores[0].times[[0, 6]].tolist(), stores[1].times[[4]].tolist()]
+    assert sum(len(states) for _, states in spread(Sequences(stores, 1), 99)) == 14
 
 
 def test_the_loss_is_the_weighted_mean_square():
@@ -175,7 +177,7 @@ def train(folder, stores, precision="32-true", kill_at=None, plan=PLAN, identity
 
     fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
     samples = {length: Sequences(stores, length) for length in (1, 2)}
-    held_out = torch.cat(list(spread(samples[2], plan.validation_samples)))
+    held_out = torch.cat([states for _, states in spread(samples[2], plan.validation_samples)])
     Trainer(fabric, model, groups, plan, folder, identity).run(samples, held_out, loss, report)
     return model
 

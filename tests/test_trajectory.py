@@ -11,7 +11,7 @@ from lara.assimilation.gaussnewton import GaussNewton
 from lara.assimilation.minimise import minimise
 from lara.assimilation.search import Tolerance
 from lara.assimilation.trajectory import StrongConstraint, WeakConstraint
-from toys import LinearGaussian, everyone, lorenz96, lorenz_windows, normal
+from toys import LinearGaussian, clock, everyone, lorenz96_step, lorenz_windows, normal
 
 TIGHT = GaussNewton(inner=100, inner_tolerance=1e-13, tolerance=Tolerance(1e-12, 0.0))
 
@@ -30,7 +30,7 @@ def nonlinear(members: int = 1, recompute: bool = False) -> StrongConstraint:
     """Lorenz-96 from a latent space."""
     background = 3.0 * normal(members, 40, seed=1)
     control = DiagonalControl(normal(members, 40, seed=2).exp())
-    return StrongConstraint(background, control, bend, lorenz96, 4, recompute=recompute)
+    return StrongConstraint(background, control, bend, lorenz96_step, clock(len(background), 4), recompute=recompute)
 
 
 def weak(members: int = 1, recompute: bool = False) -> WeakConstraint:

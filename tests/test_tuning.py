@@ -89,7 +89,7 @@ def test_the_likelihood_is_that_of_the_innovations_by_hand(run):
     begin = time(run.config.datasets["validation"].begin) + hours(24)
     period = windows_of(run.config.experiments[name], begin, begin + hours(24 * search.days))
     background = first_background(run, "validation", 24)
-    own = replace(scheme(run, name, [Factors()], background), check_threshold=None)
+    own = replace(scheme(run, name, [Factors()], background, period[0]), check_threshold=None)
     read = ObservationReader(run, name, "validation")
     logs = []
     for (analysis,) in cycle(period, Start(background), read, lambda *a: assimilate(*a, own), own.model.step):

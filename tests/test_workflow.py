@@ -112,6 +112,15 @@ def test_corrections_of_an_encoding_measure_and_cycle_again_and_train_nothing(fi
     assert not jobs.keys() & (NETWORKS | {"generate_dataset", "compute_statistics", "screen_observations"})
 
 
+def test_another_relaxation_measures_and_cycles_again_and_trains_nothing(finished, tmp_path):
+    """Forecasts enter B, the model error and every cycle; weights do not depend on what is done to forecasts after."""
+    jobs = planned(tmp_path, **changed("forecaster", relaxation_days=None))
+    assert jobs["cycle_experiment"] == len(DEFAULT)
+    assert jobs["measure_forecaster"] == 1
+    assert jobs["estimate_background_error"] == 2
+    assert not jobs.keys() & (NETWORKS | {"generate_dataset", "compute_statistics", "measure_autoencoder"})
+
+
 def test_another_suite_for_an_experiment_does_not_cycle_it_again(finished, tmp_path):
     """Which target asks for an experiment is no part of its result: `free` of the suite `osse` is cycled already."""
     jobs = planned(tmp_path, "reanalysis", **experiment("pca", suite="osse"))

@@ -8,13 +8,21 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from lara.assimilation.control import DiagonalControl
 from lara.assimilation.cost import CostFunction
-from lara.assimilation.trajectory import StrongConstraint, integrate
+from lara.assimilation.trajectory import StrongConstraint, autonomous, integrate
 from lara.peers.problems import lorenz96
+
+lorenz96_step = autonomous(lorenz96)
+
+
+def clock(members: int, slots: int) -> np.ndarray:
+    """Valid times (b, k) for models that do not know the time."""
+    return np.tile(np.datetime64("2001-01-01", "ns") + np.arange(slots) * np.timedelta64(6, "h"), (members, 1))
 
 
 def generator(seed: int) -> torch.Generator:
@@ -168,8 +176,8 @@ class LinearGaussian:
         """z = D⁺ x."""
         return state @ torch.linalg.pinv(self.decode).T
 
-    def stepped(self, state: Tensor) -> Tensor:
-        """M x."""
+    def stepped(self, state: Tensor, _: np.ndarray | None = None) -> Tensor:
+        """M x, at any time."""
         return state @ self.step.T
 
     def hofx(self, latent: Tensor) -> Tensor:
@@ -183,8 +191,8 @@ class LinearGaussian:
 
     def strong(self) -> StrongConstraint:
         """χ ↦ x_0 … x_{k−1}."""
-        control = DiagonalControl(self.variance)
-        return StrongConstraint(self.background, control, self.decoded, self.stepped, self.slots)
+        control, times = DiagonalControl(self.variance), clock(len(self.background), self.slots)
+        return StrongConstraint(self.background, control, self.decoded, self.stepped, times)
 
     def cost(self) -> CostFunction:
         """J of the problems."""
@@ -226,7 +234,7 @@ def lorenz96_run(steps: int, seed: int = 0, members: int = 1, n: int = 40) -> Te
     x = 8.0 + normal(members, n, seed=seed)
     for _ in range(1000):
         x = lorenz96(x)
-    return integrate(lorenz96, x, steps)
+    return integrate(lorenz96_step, x, clock(members, steps))
 
 
 def observe(truth: Tensor, error_std: float, seed: int, every: int = 1) -> PointObservations:
@@ -250,7 +258,8 @@ def lorenz_windows(
     background = truth[:, 0] + error * normal(members, 40, seed=5)
     control = DiagonalControl(torch.full((1, 40), error**2, dtype=dtype))
     observations = observe(truth, 1.0, seed=4, every=2).to(dtype)
-    return CostFunction(StrongConstraint(background.to(dtype), control, _same, lorenz96, slots), observations)
+    times = clock(members, slots)
+    return CostFunction(StrongConstraint(background.to(dtype), control, _same, lorenz96_step, times), observations)
 
 
 def _same(latent: Tensor) -> Tensor:

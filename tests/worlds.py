@@ -56,6 +56,7 @@ VALUES = {
     },
     "forecaster": {
         "blocks": 1,
+        "relaxation_days": 10.0,
         "network": NETWORK,
         "training": {
             **TRAINING,

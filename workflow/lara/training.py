@@ -92,10 +92,19 @@ class Sequences:
         """Sequences by number, physical units."""
         return np.stack([self._one(int(number)) for number in numbers])
 
+    def begins(self, numbers: Iterable[int]) -> np.ndarray:
+        """Times of the first states of sequences, datetime64 (b,)."""
+        places = [self._place(int(number)) for number in numbers]
+        return np.array([self.stores[which].times[first] for which, first in places])
+
     def _one(self, number: int) -> np.ndarray:
-        which = int(np.searchsorted(self.ends, number, side="right"))
-        first = number - (int(self.ends[which - 1]) if which else 0)
+        which, first = self._place(number)
         return self.stores[which].read(slice(first, first + self.length))
+
+    def _place(self, number: int) -> tuple[int, int]:
+        """Store of a sequence and position of its first state there."""
+        which = int(np.searchsorted(self.ends, number, side="right"))
+        return which, number - (int(self.ends[which - 1]) if which else 0)
 
 
 def batches(
@@ -248,8 +257,8 @@ def area_weighted(weights: Float[Tensor, "c y x"]) -> Callable[[Tensor, Tensor],
     return loss
 
 
-def spread(samples: Sequences, count: int, batch: int = 32) -> Iterator[Float[Tensor, "b k c y x"]]:
-    """`count` sequences spread evenly over all of them, in batches."""
+def spread(samples: Sequences, count: int, batch: int = 32) -> Iterator[tuple[np.ndarray, Float[Tensor, "b k c y x"]]]:
+    """`count` sequences spread evenly over all of them, in batches, with the times (b,) at which they begin."""
     numbers = np.unique(np.linspace(0, len(samples) - 1, min(count, len(samples))).round().astype(int))
     for part in np.array_split(numbers, -(-len(numbers) // batch)):
-        yield torch.from_numpy(samples.read(part.tolist()))
+        yield samples.begins(part), torch.from_numpy(samples.read(part))

@@ -84,6 +84,13 @@ def autoencoder_settings(wildcards):
     return own
 
 
+def forecaster_settings(_):
+    """What the weights of the forecaster depend on."""
+    own = settings("seed", "forecaster")
+    own["forecaster"].pop("relaxation_days")
+    return own
+
+
 def corrections_of(space):
     """What an encoding depends on beyond the weights."""
     return None if space == MODEL_SPACE else CONFIG.autoencoders[space].corrections
@@ -96,7 +103,7 @@ def variational(name):
 
 def experiment_settings(wildcards):
     """What a cycled experiment depends on beyond its inputs; which suite it belongs to is no such thing."""
-    own = settings("step_hours", f"experiments.{wildcards.experiment}")
+    own = settings("step_hours", "forecaster.relaxation_days", f"experiments.{wildcards.experiment}")
     own[f"experiments.{wildcards.experiment}"].pop("suite")
     own["corrections"] = corrections_of(space_of(wildcards.experiment))
     if variational(wildcards.experiment):
@@ -108,7 +115,7 @@ def experiment_settings(wildcards):
 
 def tuning_settings(wildcards):
     """What a search depends on beyond its inputs: the scheme, not the period it is for."""
-    own = settings("step_hours", "minimiser", "tuning", "quality_control.huber")
+    own = settings("step_hours", "forecaster.relaxation_days", "minimiser", "tuning", "quality_control.huber")
     chosen = CONFIG.experiments[wildcards.experiment]
     scheme = ("method", "latent_covariance", "slots", "slot_hours", "overlap", "increment_form", "model_error")
     own["corrections"] = corrections_of(space_of(wildcards.experiment))

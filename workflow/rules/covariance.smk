@@ -22,7 +22,7 @@ rule estimate_background_error:
         mem_mb=4000,
         runtime=120,
     params:
-        settings=settings("background_error"),
+        settings=settings("background_error", "forecaster.relaxation_days"),
         corrections=lambda wildcards: corrections_of(wildcards.space),
         code=code("covariance/", "experiment/covariance", "networks/"),
         run=RUN.root,

@@ -50,7 +50,7 @@ rule train_forecaster:
         mem_mb=8000,
         runtime=1440,
     params:
-        settings=settings("seed", "forecaster"),
+        settings=forecaster_settings,
         run=RUN.root,
     shell:
         "lara train-forecaster --run {params.run} --threads {threads} 2>&1 | tee {log}"
@@ -102,6 +102,7 @@ rule measure_forecaster:
         mem_mb=4000,
         runtime=60,
     params:
+        settings=settings("forecaster.relaxation_days"),
         window_hours=max((e.slots - 1) * e.slot_hours for e in CONFIG.experiments.values()),
         run=RUN.root,
         code=code("experiment/measuring", "forecaster", "networks/", "normalise"),

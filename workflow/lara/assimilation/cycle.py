@@ -1,6 +1,6 @@
 """Analyses of windows, and sequences of them: the next background is the forecast from the window's last analysis.
 
-    analysis_j = x_j(χ_a),  χ_a = argmin J,       background_{w+1} = M(analysis_{k−1} of window w)
+    analysis_j = x_j(χ_a),  χ_a = argmin J,       background_{w+1} = M(analysis_{k−1} of window w, t_{k−1})
 
 Where windows overlap, the next background is the analysis at the next window's begin. A method is a callable (windows,
 start, observations) → analyses, one per member of the batch. Three exist: `assimilate` (latent with a model's encode
@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -24,7 +25,7 @@ from lara.assimilation.cost import CostFunction, Observations, observation_term,
 from lara.assimilation.minimise import minimise
 from lara.assimilation.quality import GAUSSIAN, Norm, background_check, background_std_at
 from lara.assimilation.search import Method as Minimiser
-from lara.assimilation.trajectory import Map, StrongConstraint, Trajectory, WeakConstraint, integrate
+from lara.assimilation.trajectory import Map, Step, StrongConstraint, Trajectory, WeakConstraint, integrate
 from lara.assimilation.window import Window
 
 
@@ -35,12 +36,12 @@ def identity(state: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Model:
-    """The callables step x_k ↦ x_{k+1}, encode x ↦ z and decode z ↦ x on batches, with x in SI units.
+    """The callables step (x_k, t_k) ↦ x_{k+1}, encode x ↦ z and decode z ↦ x on batches, with x in SI units.
 
     Model space leaves encode and decode the identity.
     """
 
-    step: Map
+    step: Step
     encode: Map = identity
     decode: Map = identity
 
@@ -78,12 +79,17 @@ Method = Callable[[Sequence[Window], Start, Observations], list[Analysis]]
 Disturb = Callable[[Window, Tensor], Tensor]
 
 
+def times_of(windows: Sequence[Window]) -> np.ndarray:
+    """Valid times of the windows' slots, datetime64 (b, k)."""
+    return np.stack([window.slots for window in windows])
+
+
 def cycle(
     windows: Sequence[Window],
     start: Start,
     observations_of: Callable[[Window], Observations],
     method: Method,
-    step: Map,
+    step: Step,
     disturb: Disturb | None = None,
 ) -> Iterator[list[Analysis]]:
     """Analyses of consecutive windows, by member; the first from `start`.
@@ -98,13 +104,13 @@ def cycle(
             start = next_start(analyses, following, step, disturb)
 
 
-def next_start(analyses: Sequence[Analysis], window: Window, step: Map, disturb: Disturb | None = None) -> Start:
+def next_start(analyses: Sequence[Analysis], window: Window, step: Step, disturb: Disturb | None = None) -> Start:
     """What `window` starts from after the window before it."""
     before = analyses[0].window
     states = torch.stack([analysis.analysis[before.count - 1 - max(window.overlap - 1, 0)] for analysis in analyses])
     if not window.overlap:
         with torch.no_grad():
-            states = step(states)
+            states = step(states, times_of([before] * len(analyses))[:, -1])
     memories = tuple(analysis.minimum.memory if analysis.minimum else None for analysis in analyses)
     return Start(disturb(window, states) if disturb else states, memories)
 
@@ -136,13 +142,15 @@ def cost_function(
     windows: Sequence[Window], background: Float[Tensor, "b ..."], observations: Observations, scheme: Scheme
 ) -> CostFunction:
     """J of b windows around their backgrounds x_b."""
-    model, slots = scheme.model, windows[0].count
+    model = scheme.model
     latent = _encoded(windows, background, model)
     anchor = None
     if scheme.increment_form:
         with torch.no_grad():
             anchor = (background, model.decode(latent))
-    strong = StrongConstraint(latent, scheme.control, model.decode, model.step, slots, anchor, scheme.recompute)
+    strong = StrongConstraint(
+        latent, scheme.control, model.decode, model.step, times_of(windows), anchor, scheme.recompute
+    )
     trajectory: Trajectory = strong
     if scheme.forcing is not None:
         trajectory = WeakConstraint(strong, model.encode, scheme.forcing)
@@ -216,10 +224,10 @@ def _encoded(windows: Sequence[Window], background: Tensor, model: Model) -> Flo
     return latent
 
 
-def _forecast(windows: Sequence[Window], name: str, state: Tensor, step: Map) -> Float[Tensor, "b k ..."]:
+def _forecast(windows: Sequence[Window], name: str, state: Tensor, step: Step) -> Float[Tensor, "b k ..."]:
     """The windows' trajectories from states, every slot checked."""
     with torch.no_grad():
-        trajectory = integrate(step, state, windows[0].count)
+        trajectory = integrate(step, state, times_of(windows))
     _require_finite(windows, name, trajectory)
     return trajectory
 

@@ -177,6 +177,11 @@ class Forecaster(Section):
     input_noise: float = Field(
         0.1, ge=0, description="white noise on the first state of a training sample [std of 24 h changes]"
     )
+    relaxation_days: Positive | None = Field(
+        None,
+        description="time in which forecasts relax towards the climatology of the time of year, lest they drift away"
+        " from it where nothing is observed; null for none [days]",
+    )
     network: Transformer = Field(Transformer(), description="the network's blocks")
     training: Training = Field(
         Training(phases=(Phase(steps=1600, learning_rate=1e-3), Phase(steps=100, learning_rate=1e-4, rollout=4))),

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from lara.store import StateStore
 
-Step = Callable[[Tensor], Tensor]
+Step = Callable[[Tensor, np.ndarray], Tensor]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,10 @@ class Pairs:
 def forecast_pairs(
     stores: Sequence[StateStore], step: Step, lead_steps: tuple[int, int], count: int, batch: int = 16
 ) -> Iterator[Pairs]:
-    """About `count` pairs in batches; `step` maps (b, c, y, x) one step ahead; lead_steps = (short, long) in steps."""
+    """About `count` pairs in batches; lead_steps = (short, long) in steps.
+
+    `step` maps states (b, c, y, x) and their valid times (b,) one step ahead.
+    """
     short, long = lead_steps
     each = max(1, count // len(stores))
     for store in stores:
@@ -51,6 +54,6 @@ def forecast_pairs(
 @torch.no_grad()
 def _forecast(store: StateStore, first: np.ndarray, step: Step, steps: int) -> Tensor:
     state = torch.from_numpy(store.read(first.tolist()))
-    for _ in range(steps):
-        state = step(state)
+    for k in range(steps):
+        state = step(state, store.times[first + k])
     return state

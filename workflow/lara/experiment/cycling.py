@@ -60,7 +60,7 @@ def analyse(run: Run, name: str, period: Sequence[Window], read: ObservationRead
     """Analyses of the windows by member, each proved healthy before it is handed on."""
     chosen = run.config.experiments[name]
     background = first_background(run, chosen.dataset, chosen.background_hours)
-    way = analyst(run, name, background)
+    way = analyst(run, name, background, period[0])
     start = way.start(background, period[0]) if isinstance(way, Ensemble) else Start(background)
     disturb = way.disturb if isinstance(way, Ensemble) else None
     for analyses in cycle(period, start, read, way, slot_step(run, chosen), disturb):
@@ -69,12 +69,12 @@ def analyse(run: Run, name: str, period: Sequence[Window], read: ObservationRead
         yield analyses
 
 
-def analyst(run: Run, name: str, background: Tensor) -> Method:
-    """How an experiment analyses its windows; `background` is a state to measure the spread of B around."""
+def analyst(run: Run, name: str, background: Tensor, window: Window) -> Method:
+    """How an experiment analyses its windows; the spread of B is measured around a background and its window."""
     chosen = run.config.experiments[name]
     if not chosen.variational:
         return control_run(run, chosen)
-    own = scheme(run, name, [factors(run, name)], background)
+    own = scheme(run, name, [factors(run, name)], background, window)
     return Ensemble(run, name, own) if chosen.members > 1 else Diagnosed(run, name, own)
 
 

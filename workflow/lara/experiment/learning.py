@@ -104,7 +104,7 @@ def identity(run: Run, name: str) -> str:
     """
     config = run.config
     chosen = config.forecaster if name == "forecaster" else config.autoencoders[name]
-    untrained: dict[str, Any] = {"corrections": True, "training": set(BOOKKEEPING)}
+    untrained: dict[str, Any] = {"corrections": True, "relaxation_days": True, "training": set(BOOKKEEPING)}
     settings = [part.model_dump(mode="json") for part in (config.state, config.grid)]
     settings.append(chosen.model_dump(mode="json", exclude=untrained))
     package = Path(lara.__file__).parent
@@ -129,9 +129,8 @@ def _train(
     stores = run.stores("training")
     samples = {stage.rollout: Sequences(stores, stage.rollout + ahead) for stage in schedule.stages}
     longest = max(samples)
-    held_out = torch.cat(
-        list(spread(Sequences(run.stores("validation"), longest + ahead), schedule.validation_samples))
-    )
+    validation = Sequences(run.stores("validation"), longest + ahead)
+    held_out = torch.cat([states for _, states in spread(validation, schedule.validation_samples)])
     run.normaliser.to(fabric.device)
     trainer = Trainer(fabric, module, groups, schedule, run.layout.training(name), identity(run, name))
     trainer.run(samples, held_out, loss, report)
@@ -187,4 +186,4 @@ def _forecast_loss(run: Run, training: Training) -> Loss:
 
 def spread_states(stores: Sequence[StateStore], count: int) -> Iterator[Float[Tensor, "b c y x"]]:
     """About `count` states spread evenly over stores, in batches."""
-    return (sequence[:, 0] for sequence in spread(Sequences(stores, 1), count))
+    return (states[:, 0] for _, states in spread(Sequences(stores, 1), count))

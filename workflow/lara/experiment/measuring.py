@@ -93,10 +93,10 @@ def _errors_by_lead(run: Run, stores: list[StateStore], lead_steps: int) -> tupl
     """RMSE (lead, c) of forecasts and of persistence, and the number of forecasts they are over."""
     area, count = run.area_weights().cpu(), 0
     total = torch.zeros(2, lead_steps + 1, len(run.channels)).double()
-    for batch in spread(Sequences(stores, lead_steps + 1), MEASURED_FORECASTS, batch=16):
+    for begins, batch in spread(Sequences(stores, lead_steps + 1), MEASURED_FORECASTS, batch=16):
         state, count = batch[:, 0], count + len(batch)
         for k in range(1, lead_steps + 1):
-            state = run.forecast_step(state)
+            state = run.forecast_step(state, begins + (k - 1) * run.step)
             for i, forecast in enumerate((state, batch[:, 0])):
                 total[i, k] += (area * (forecast.cpu() - batch[:, k]).double() ** 2).mean((2, 3)).sum(0)
     error, persistence = (total / count).sqrt().numpy()

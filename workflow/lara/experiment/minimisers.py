@@ -49,7 +49,8 @@ class Cases:
         self.windows = [window for window in period if window.begin >= evaluation_begin(run)][:WINDOWS]
         self.read = ObservationReader(run, self.name, chosen.dataset, [factors(run, self.name).observation])
         self.archive = store.open_archive(run.layout.archive(self.name))
-        self.scheme: Scheme = scheme(run, self.name, [factors(run, self.name)], self.background(self.windows[:1]))
+        first = self.windows[0]
+        self.scheme: Scheme = scheme(run, self.name, [factors(run, self.name)], self.background([first]), first)
 
     def background(self, windows: Sequence[Window]) -> Tensor:
         """x_b of windows (b, c, y, x)."""
@@ -167,8 +168,8 @@ def _bare_seconds(cases: Cases, window: Window, repeats: int) -> float:
         leaf = latent.clone().requires_grad_(True)
         state = model.decode(leaf)
         total = state.sum()
-        for _ in range(window.count - 1):
-            state = model.step(state)
+        for slot in window.slots[:-1]:
+            state = model.step(state, np.array([slot]))
             total = total + state.sum()
         torch.autograd.grad(total, leaf)
         seconds.append(clock.perf_counter() - begin)

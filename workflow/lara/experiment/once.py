@@ -42,7 +42,7 @@ def _increments(run: Run, name: str) -> Tensor:
     begin = time(run.config.period(name)[0])
     window = windows_of(chosen, begin, begin + hours(chosen.slots * chosen.slot_hours))[0]
     background = _background(run).expand(count, -1, -1, -1)
-    way = scheme(run, name, [factors(run, name)], background[:1])
+    way = scheme(run, name, [factors(run, name)], background[:1], window)
     observations = operators.stack(
         [_observation(run, case, window.slots) for case in run.config.single_observations.values()]
     ).to(run.device)

@@ -167,9 +167,20 @@ class Run:
         weights.load(module, self.layout.weights("forecaster"), self.description(self.config.forecaster))
         return module.to(self.device).eval().requires_grad_(False)
 
-    def forecast_step(self, state: Tensor) -> Tensor:
-        """One step of the forecaster on (b, c, y, x) in physical units."""
-        return self.normaliser.denormalise(self.forecaster(self.normaliser.normalise(state.to(self.device))))
+    def forecast_step(self, state: Tensor, times: np.ndarray) -> Tensor:
+        """One step from states (b, c, y, x) in SI units valid at times (b,): M(x) − (step / τ) (x − climatology)."""
+        state, scale, days = state.to(self.device), self.normaliser, self.config.forecaster.relaxation_days
+        forecast: Tensor = scale.denormalise(self.forecaster(scale.normalise(state)))
+        if days is None:
+            return forecast
+        climatology = self.tensor(self.statistics.climatology_at(times)).to(state)
+        return forecast - (state - climatology) * (self.config.step_hours / (24 * days))
+
+    def forecast(self, state: Tensor, times: np.ndarray, steps: int) -> Tensor:
+        """States so many steps after `times` (b,)."""
+        for k in range(steps):
+            state = self.forecast_step(state, times + k * self.step)
+        return state
 
     def encoding(self, name: str) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
         """Encoder, with its corrections, and decoder between (b, c, y, x) in physical units and latent states."""
@@ -211,7 +222,7 @@ def _sizes(network: Any) -> dict[str, Any]:
     return {
         key: value
         for key, value in network.model_dump(mode="json").items()
-        if key not in ("training", "linear_rate", "corrections", "input_noise")
+        if key not in ("training", "linear_rate", "corrections", "input_noise", "relaxation_days")
     }
 
 

@@ -11,13 +11,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lara.assimilation.control import Control
-from lara.assimilation.cycle import Method, Model, Scheme, autoencoder_only, free, identity
+from lara.assimilation.cycle import Method, Model, Scheme, autoencoder_only, free, identity, times_of
 from lara.assimilation.gaussnewton import GaussNewton
 from lara.assimilation.lbfgs import LBFGS
 from lara.assimilation.quality import GAUSSIAN, Huber, background_std
 from lara.assimilation.search import Method as Minimiser
 from lara.assimilation.search import Tolerance
-from lara.assimilation.trajectory import Map, StrongConstraint
+from lara.assimilation.trajectory import Step, StrongConstraint
+from lara.assimilation.window import Window
 from lara.config import Experiment, Factors
 from lara.experiment import covariance
 from lara.experiment.run import Run
@@ -45,8 +46,13 @@ def control_run(run: Run, chosen: Experiment) -> Method:
     return partial(way, model=model(run, chosen))
 
 
-def scheme(run: Run, name: str, trials: Sequence[Factors], background: Float[Tensor, "b c y x"]) -> Scheme:
-    """The variational scheme of an experiment; ValueError for a method that is not variational."""
+def scheme(
+    run: Run, name: str, trials: Sequence[Factors], background: Float[Tensor, "b c y x"], window: Window
+) -> Scheme:
+    """The variational scheme of an experiment; ValueError for a method that is not variational.
+
+    background, window: state and window around which the spread of B is measured.
+    """
     chosen, quality = run.config.experiments[name], run.config.quality_control
     if not chosen.variational:
         raise ValueError(f"experiment '{name}' has method {chosen.method}, which assimilates nothing")
@@ -59,7 +65,10 @@ def scheme(run: Run, name: str, trials: Sequence[Factors], background: Float[Ten
         norm=GAUSSIAN if quality.huber is None else Huber(quality.huber),
         check_threshold=quality.background_check,
         background_std=torch.stack(
-            [_spread(run, chosen, own, control.select(torch.tensor([i])), background) for i in range(len(trials))]
+            [
+                _spread(run, chosen, own, control.select(torch.tensor([i])), background, window)
+                for i in range(len(trials))
+            ]
         ),
         increment_form=chosen.increment_form,
         forcing=forcing,
@@ -76,16 +85,9 @@ def minimiser(run: Run) -> Minimiser:
     return GaussNewton(wanted.evaluations, wanted.inner, wanted.inner_tolerance, tolerance)
 
 
-def slot_step(run: Run, chosen: Experiment) -> Map:
-    """The forecast from slot to slot of an experiment on states (b, c, y, x) in physical units."""
-    steps = chosen.slot_hours // run.config.step_hours
-
-    def step(state: Tensor) -> Tensor:
-        for _ in range(steps):
-            state = run.forecast_step(state)
-        return state
-
-    return step
+def slot_step(run: Run, chosen: Experiment) -> Step:
+    """The forecast from slot to slot of an experiment on states (b, c, y, x) in physical units, valid at times (b,)."""
+    return partial(run.forecast, steps=chosen.slot_hours // run.config.step_hours)
 
 
 def model(run: Run, chosen: Experiment) -> Model:
@@ -96,21 +98,19 @@ def model(run: Run, chosen: Experiment) -> Model:
 
 @torch.no_grad()
 def _spread(
-    run: Run, chosen: Experiment, own: Model, control: Control, background: Float[Tensor, "b c y x"]
+    run: Run, chosen: Experiment, own: Model, control: Control, background: Float[Tensor, "b c y x"], window: Window
 ) -> Float[Tensor, "k c y 1"]:
     """(HBHᵀ)^½ by slot, channel and latitude: the spread of trajectories from draws of B around a first state."""
     generator = run.generator("draws of B", chosen.method, chosen.space)
     chi = run.tensor(generator.standard_normal(control.zeros(DRAWS).shape)).to(background)
     latent = own.encode(background[:1])
     latent = latent.expand(DRAWS, *latent.shape[1:])
-    return background_std(StrongConstraint(latent, control, own.decode, own.step, chosen.slots)(chi))
+    return background_std(StrongConstraint(latent, control, own.decode, own.step, times_of([window] * DRAWS))(chi))
 
 
 def first_background(run: Run, dataset: str, hours: int) -> Float[Tensor, "1 c y x"]:
     """Forecast of so many hours from a dataset's first state."""
     truth = run.store(dataset)
-    state = run.tensor(truth.at(truth.times[:1]))
+    first = truth.times[:1]
     with torch.no_grad():
-        for _ in range(hours // run.config.step_hours):
-            state = run.forecast_step(state)
-    return state
+        return run.forecast(run.tensor(truth.at(first)), first, hours // run.config.step_hours)

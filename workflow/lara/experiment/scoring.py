@@ -11,6 +11,7 @@ import xarray as xr
 from torch import Tensor
 
 from lara import store
+from lara.assimilation.trajectory import integrate
 from lara.experiment.comparing import block_length, controls, evaluation_begin, last_slots
 from lara.experiment.run import Run, hours
 from lara.observations import table as tables
@@ -85,8 +86,8 @@ def forecast_errors(run: Run, name: str, inits: np.ndarray) -> xr.DataArray:
     archive = store.open_archive(run.layout.archive(name))
 
     def forecasts(init: np.datetime64, leads: np.ndarray) -> Tensor:
-        start = torch.from_numpy(states_of(run, archive.sel(time=[init]), ""))[0]
-        return _trajectory(run, start.to(run.device), len(leads)).cpu()
+        start = torch.from_numpy(states_of(run, archive.sel(time=[init]), ""))
+        return _trajectory(run, start.to(run.device), init + leads).cpu()
 
     return _errors(run, name, {name: forecasts}, inits)
 
@@ -103,7 +104,7 @@ def _baselines(run: Run, name: str, inits: np.ndarray) -> list[xr.DataArray]:
         return torch.from_numpy(run.statistics.climatology_at(init + leads)).float()
 
     def perfect(init: np.datetime64, leads: np.ndarray) -> Tensor:
-        return _trajectory(run, run.tensor(truth.at(np.array([init])))[0], len(leads)).cpu()
+        return _trajectory(run, run.tensor(truth.at(np.array([init]))), init + leads).cpu()
 
     sources: dict[str, Source] = {"perfect start": perfect, "persistence": persistence, "climatology": climatology}
     return [_errors(run, name, sources, inits)]
@@ -122,11 +123,9 @@ def _errors(run: Run, name: str, sources: dict[str, Source], inits: np.ndarray) 
 
 
 @torch.no_grad()
-def _trajectory(run: Run, state: Tensor, count: int) -> Tensor:
-    states = [state[None]]
-    while len(states) < count:
-        states.append(run.forecast_step(states[-1]))
-    return torch.cat(states)
+def _trajectory(run: Run, state: Tensor, times: np.ndarray) -> Tensor:
+    """Forecast at `times` (k, c, y, x), the first of which is that of `state` (1, c, y, x)."""
+    return integrate(run.forecast_step, state, times[None])[0]
 
 
 def states_of(run: Run, archive: xr.Dataset, suffix: str) -> np.ndarray:

@@ -85,7 +85,7 @@ def _cycle(run: Run, name: str, trials: Sequence[Factors], period: Sequence[Wind
     """Analyses of the validation windows, one member per trial."""
     search = run.config.tuning
     background = first_background(run, search.dataset, search.background_hours)
-    chosen = replace(scheme(run, name, trials, background), check_threshold=None)
+    chosen = replace(scheme(run, name, trials, background, period[0]), check_threshold=None)
     read = ObservationReader(run, name, search.dataset, [trial.observation for trial in trials])
     start = Start(background.expand(len(trials), -1, -1, -1))
     return cycle(

@@ -21,6 +21,7 @@ from lara.assimilation.control import DiagonalControl
 from lara.assimilation.cycle import Model, Scheme, Start, assimilate, cycle
 from lara.assimilation.gaussnewton import GaussNewton
 from lara.assimilation.search import Method, Tolerance
+from lara.assimilation.trajectory import autonomous
 from lara.assimilation.window import Window, windows
 from lara.peers.ours import BEGIN, STEP, PointObservations
 from lara.peers.problems import Twin, lorenz96
@@ -60,7 +61,7 @@ def assimilate_lorenz96(twin: Twin, std: Float[Tensor, " b"], slots: int, overla
 
     begin = time.perf_counter(), time.process_time()
     start = Start(lorenz96(torch.from_numpy(twin.first)).expand(len(std), -1))
-    analysed = list(cycle(period, start, observations_of, partial(assimilate, scheme=scheme), lorenz96))
+    analysed = list(cycle(period, start, observations_of, partial(assimilate, scheme=scheme), scheme.model.step))
     seconds, processor = time.perf_counter() - begin[0], time.process_time() - begin[1]
     first = 1 + np.array([int((window.begin - BEGIN) / STEP) for window in period])
     last = first + slots - 1
@@ -77,7 +78,7 @@ def tuned(twin: Twin, slots: int, overlap: int, spin_up: int) -> float:
 
 
 def _scheme(std: Float[Tensor, " b"], n: int, method: Method) -> Scheme:
-    return Scheme(Model(lorenz96), DiagonalControl(std.square()[:, None].expand(-1, n)), method)
+    return Scheme(Model(autonomous(lorenz96)), DiagonalControl(std.square()[:, None].expand(-1, n)), method)
 
 
 def _rmse(analysed: list[list[Analysis]], slot: int, truth: Float[np.ndarray, "w n"]) -> Float[np.ndarray, "w b"]:

@@ -126,7 +126,9 @@ def solve(
 ) -> tuple[Float[np.ndarray, " n"], Minimum]:
     """The analysis at slot 0 and how it was reached; B^½ is taken anew from B or its spectrum."""
     background, matrix = torch.from_numpy(problem.background)[None], torch.from_numpy(problem.step).T
-    scheme = Scheme(Model(lambda x: x @ matrix), FACTORS[factor](problem), METHODS[method](Tolerance(tolerance, 0.0)))
+    scheme = Scheme(
+        Model(lambda x, _: x @ matrix), FACTORS[factor](problem), METHODS[method](Tolerance(tolerance, 0.0))
+    )
     given, operator = torch.from_numpy(problem.value)[None], torch.from_numpy(problem.operator)
     sigma = torch.full_like(given, problem.error_std)
     observations = PointObservations(given, sigma, problem.first, operator)
