@@ -1,4 +1,4 @@
-"""`lara`: one command per rule of the workflow, of the same name."""
+"""`lara`: one command per rule of the workflow, of the same name, and `estimate`, which comes before any."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lara.commands import COMMANDS
+from lara.commands import COMMANDS, estimating
 
 if TYPE_CHECKING:
     from lara.experiment.run import Run
@@ -18,20 +18,28 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; a refused input ends with one line and status 2."""
     options = _parser().parse_args(arguments)
     _limit_threads(options.threads)
-    from lara.experiment.run import Run
-
-    function, argument, _ = COMMANDS[options.command]
     try:
-        run = Run.open(options.run)
-        name = getattr(options, argument) if argument else ""
-        _require_configured(run, argument, name)
-        function(run, name)
+        if options.command == "estimate":
+            estimating.estimate(options)
+        else:
+            _execute(options)
     except (ValueError, OSError, KeyError, FloatingPointError, RuntimeError) as fault:
         if options.traceback:
             raise
         print(f"lara {options.command}: {_explain(fault)}", file=sys.stderr)
         return 2
     return 0
+
+
+def _execute(options: argparse.Namespace) -> None:
+    """Run the command of a rule."""
+    from lara.experiment.run import Run
+
+    function, argument, _ = COMMANDS[options.command]
+    run = Run.open(options.run)
+    name = getattr(options, argument) if argument else ""
+    _require_configured(run, argument, name)
+    function(run, name)
 
 
 def _require_configured(run: Run, kind: str, name: str) -> None:
@@ -52,6 +60,7 @@ def _explain(fault: Exception) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="lara", description="Latent Atmospheric ReAnalysis, one command per rule.")
     commands = parser.add_subparsers(dest="command", required=True)
+    estimating.add_parser(commands)
     for name, (_, argument, text) in COMMANDS.items():
         sub = commands.add_parser(name, help=text, description=text)
         sub.add_argument("--run", type=Path, required=True, help="folder of the run, e.g. results/default")
