@@ -34,6 +34,10 @@ def renewed(text: str) -> str:
 
 def _rows(model: type[Section], prefix: str) -> Iterator[tuple[str, str, str, str]]:
     for name, field in model.model_fields.items():
+        if kinds := _kinds_of(field.annotation):
+            yield f"{prefix}{name}", " or ".join(kind.__name__ for kind in kinds), "", field.description or ""
+            yield from _rows_of_kinds(kinds, f"{prefix}{name}")
+            continue
         section, suffix = _section_of(field.annotation)
         default = "" if section or field.is_required() else _show(field.get_default(call_default_factory=True))
         kind = section.__name__ if section else _kind(field.annotation)
@@ -45,6 +49,20 @@ def _rows(model: type[Section], prefix: str) -> Iterator[tuple[str, str, str, st
         )
         if section:
             yield from _rows(section, f"{prefix}{name}{suffix}.")
+
+
+def _rows_of_kinds(kinds: list[type[Section]], prefix: str) -> Iterator[tuple[str, str, str, str]]:
+    """Rows of sections of which one is chosen by its `kind`."""
+    for section in kinds:
+        kind = get_args(section.model_fields["kind"].annotation)[0]
+        for key, *rest in _rows(section, f"{prefix} ({kind})."):
+            yield key, *rest
+
+
+def _kinds_of(annotation: Any) -> list[type[Section]]:
+    """The sections of a union of them; none for anything else."""
+    parts = [get_args(part)[0] if get_origin(part) is Annotated else part for part in get_args(annotation)]
+    return parts if parts and all(isinstance(part, type) and issubclass(part, Section) for part in parts) else []
 
 
 def _section_of(annotation: Any) -> tuple[type[Section] | None, str]:
