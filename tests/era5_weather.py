@@ -18,7 +18,13 @@ from lara.state import Channels
 from lara.variables import VARIABLES
 
 RADIUS, ROTATION, GAS = 6.371e6, 7.292e-5, 287.0
-WAVES = {1: (700.0, 0.31, 0.4), 2: (600.0, 0.77, 1.1), 3: (500.0, 1.23, 2.3), 5: (600.0, 2.11, 4.0), 6: (400.0, 2.9, 0.7)}
+WAVES = {
+    1: (700.0, 0.31, 0.4),
+    2: (600.0, 0.77, 1.1),
+    3: (500.0, 1.23, 2.3),
+    5: (600.0, 2.11, 4.0),
+    6: (400.0, 2.9, 0.7),
+}
 SHORT = {variable.archive_name: name for name, variable in VARIABLES.items()}
 
 

@@ -29,6 +29,12 @@ REFERENCE = CONFIG.verification.reference
 TRAINING_THREADS = max(1, (workflow.cores or 16) // 2)  # the two networks train side by side
 
 
+if CONFIG.source.kind == "cds":  # the profile is the machine's word on it, the configuration the user's
+    allowed = workflow.global_resources.get("cds_requests")
+    requests = min([CONFIG.source.requests, *([] if allowed is None else [int(allowed.value)])])
+    workflow.register_resource("cds_requests", requests)
+
+
 CYCLING_CODE = (  # what the result of a cycled window depends on
     "assimilation/",
     "experiment/scheme",

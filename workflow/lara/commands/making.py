@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 @command("delivery")
 def download_month(run: Run, name: str) -> None:
     """Download a month of a dataset, "<dataset>/<product>/<month>", from the Climate Data Store, and check it."""
-    from lara.experiment import era5
+    from lara.experiment import deliveries
 
     say_more()
-    era5.download_month(run, name, download_progress(name))
+    deliveries.download_month(run, name, download_progress(name))
 
 
 @command("dataset")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lara import normalise, receipts, store
+from lara import receipts, store
 from lara.config import Simulated
 from lara.experiment.run import Run, time, time_range
 
@@ -139,4 +139,6 @@ def simulated_months(run: Run, dataset: str, resume: np.datetime64, report: Repo
 
 def compute_statistics(run: Run) -> None:
     """Climatology and scales over the training datasets."""
+    from lara import normalise
+
     normalise.save(normalise.compute(run.stores("training")), run.layout.statistics)

@@ -105,9 +105,7 @@ def read_rows(array: zarr.Array, rows: slice) -> Float32[np.ndarray, "n ..."]:
     return values
 
 
-def read_back(
-    path: Path, name: str, first: int, count: int, held: Int[np.ndarray, " m"] | None = None
-) -> list[Path]:
+def read_back(path: Path, name: str, first: int, count: int, held: Int[np.ndarray, " m"] | None = None) -> list[Path]:
     """Files that hold `count` times of a field from `first`, or those of them at the positions `held`, all read.
 
     Raises StoreError like `read_rows`.

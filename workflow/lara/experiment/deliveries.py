@@ -1,0 +1,99 @@
+"""What a run asks of the Climate Data Store, and how it gets there.
+
+A delivery "<dataset>/<product>/<month>" is the part of a month that belongs to a dataset, on pressure levels or single
+levels, in one GRIB file. What lies at its path and passes the check is never downloaded again.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lara import receipts
+from lara.config import Cds
+from lara.experiment.run import Run, time_range
+from lara.grid import Grid
+from lara.sources import cds, grib
+from lara.sources.cds_transfer import Progress
+from lara.state import Channels
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """The order of a delivery, what it must hold, and which channels of a state these are."""
+
+    name: str
+    order: cds.Order
+    expected: grib.Expected
+    channels: slice
+
+
+def deliveries(run: Run, dataset: str) -> list[Delivery]:
+    """All deliveries of a dataset, in order of months."""
+    return [delivery(run, name) for name in run.config.deliveries(dataset)]
+
+
+def delivery(run: Run, name: str) -> Delivery:
+    """The delivery "<dataset>/<product>/<month>". ValueError for one that the run does not need."""
+    source, state = cds_source(run), run.config.state
+    dataset, _, rest = name.partition("/")
+    if dataset not in run.config.datasets or name not in run.config.deliveries(dataset):
+        known = [some for key in run.config.datasets for some in run.config.deliveries(key)]
+        raise ValueError(f"'{name}' is no delivery of this run: choose one of {known[0]} to {known[-1]}")
+    product, _, month = rest.partition("/")
+    above = product == "pressure-levels"
+    variables, levels = (state.upper_air, sorted(state.levels)) if above else (state.surface, [])
+    hours = range(0, 24, run.config.step_hours)
+    order, *_ = cds.orders(
+        cds.Selection(variables, levels, hours, source.grid), np.datetime64(month), run.config.days(dataset, month)
+    )
+    channels = Channels.of((), variables, levels) if above else Channels.of(variables, (), ())
+    first = run.channels.position(channels.names[0])
+    times = _times(run, dataset, np.datetime64(month, "M"))
+    grid = Grid.equiangular(*source.shape, poles=True)
+    expected = grib.Expected(channels, times, grid, source.preliminary == "mark")
+    return Delivery(name, order, expected, slice(first, first + len(channels)))
+
+
+def download_month(run: Run, name: str, progress: Progress) -> None:
+    """Leave a delivery at its path, whole and checked, and its receipt. Raises CdsError."""
+    wanted, source = delivery(run, name), cds_source(run)
+    path, preliminary = run.layout.delivery(name, source.cache), np.zeros(0, bool)
+
+    def check(file: Path) -> None:
+        nonlocal preliminary
+        preliminary = grib.check(file, wanted.expected)
+
+    try:
+        check(path)
+        _LOG.info("%s: %s is there and right", wanted.order.title, path)
+    except (FileNotFoundError, grib.GribError):
+        cds.fetch(wanted.order, path, check, cds.Patience(**source.patience.model_dump()), progress)
+    receipts.write(
+        run.layout.delivery_receipt(name),
+        dataset=wanted.order.dataset,
+        request=dict(wanted.order.request),
+        bytes=path.stat().st_size,
+        digest=receipts.digest(path),
+        preliminary=[str(moment) for moment in wanted.expected.times[preliminary]],
+    )
+
+
+def _times(run: Run, dataset: str, month: np.datetime64) -> np.ndarray:
+    """Times of a dataset that lie in a month."""
+    chosen = run.config.datasets[dataset]
+    times = time_range(chosen.begin, chosen.end, run.step)
+    return times[times.astype("M8[M]") == month]
+
+
+def cds_source(run: Run) -> Cds:
+    """The section of the Climate Data Store. ValueError where the source is another."""
+    source = run.config.source
+    if not isinstance(source, Cds):
+        raise ValueError(f"source.kind of {run.layout.root} is '{source.kind}': nothing is to be downloaded")
+    return source
