@@ -20,7 +20,22 @@ from lara.sources import cds, grib
 from lara.sources.cds_transfer import Progress
 from lara.state import Channels
 
+FIELDS_PER_REQUEST = (
+    60_000  # of the store's form in 2025; what holds for a request the store itself tells, see `cds.cost`
+)
+_HEADER = 200  # bytes of a message beside its values of 16 bits
+
 _LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Volume:
+    """What a run asks for: `requests`, `fields`, bytes of their GRIB and of the states made of it."""
+
+    requests: int
+    fields: int
+    grib_bytes: int
+    state_bytes: int
 
 
 @dataclass(frozen=True)
@@ -31,6 +46,19 @@ class Delivery:
     order: cds.Order
     expected: grib.Expected
     channels: slice
+
+
+def volume(run: Run, limit: float = FIELDS_PER_REQUEST) -> Volume:
+    """What all datasets of a run take from the Climate Data Store, where a request may hold `limit` fields."""
+    orders = [part.order for name in run.config.datasets for part in deliveries(run, name)]
+    fields = sum(order.fields for order in orders)
+    rows, columns = cds_source(run).shape
+    return Volume(
+        sum(cds.fewest_requests(order, limit) for order in orders),
+        fields,
+        fields * (2 * rows * columns + _HEADER),
+        fields * 4 * run.config.grid.latitudes * run.config.grid.longitudes,
+    )
 
 
 def deliveries(run: Run, dataset: str) -> list[Delivery]:
