@@ -73,7 +73,7 @@ class Cds(Section):
         if len(parts) != 2 or not all(part.replace(".", "", 1).isdecimal() and Fraction(part) > 0 for part in parts):
             raise ValueError('give two spacings in degrees as one string, such as "1.40625/1.40625"')
         if 360 % Fraction(parts[0]) or 180 % Fraction(parts[1]):
-            raise ValueError("the spacings must divide 360 and 180 degrees: 0.25, 1.40625, 2.8125, 5.625 …")
+            raise ValueError(f"{grid} does not divide 360 and 180 degrees: 0.25, 1.40625, 2.8125, 5.625 … do")
         return grid
 
     @property

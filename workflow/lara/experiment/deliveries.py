@@ -14,7 +14,7 @@ import numpy as np
 
 from lara import receipts
 from lara.config import Cds
-from lara.experiment.run import Run, time_range
+from lara.experiment.run import Run
 from lara.grid import Grid
 from lara.sources import cds, grib
 from lara.sources.cds_transfer import Progress
@@ -63,28 +63,29 @@ def volume(run: Run, limit: float = FIELDS_PER_REQUEST) -> Volume:
 
 def deliveries(run: Run, dataset: str) -> list[Delivery]:
     """All deliveries of a dataset, in order of months."""
-    return [delivery(run, name) for name in run.config.deliveries(dataset)]
+    return [_delivery(run, name) for name in run.config.deliveries(dataset)]
 
 
 def delivery(run: Run, name: str) -> Delivery:
     """The delivery "<dataset>/<product>/<month>". ValueError for one that the run does not need."""
-    source, state = cds_source(run), run.config.state
-    dataset, _, rest = name.partition("/")
-    if dataset not in run.config.datasets or name not in run.config.deliveries(dataset):
-        known = [some for key in run.config.datasets for some in run.config.deliveries(key)]
+    cds_source(run)
+    known = [some for dataset in run.config.datasets for some in run.config.deliveries(dataset)]
+    if name not in known:
         raise ValueError(f"'{name}' is no delivery of this run: choose one of {known[0]} to {known[-1]}")
-    product, _, month = rest.partition("/")
+    return _delivery(run, name)
+
+
+def _delivery(run: Run, name: str) -> Delivery:
+    source, state = cds_source(run), run.config.state
+    dataset, product, month = name.split("/")
     above = product == "pressure-levels"
     variables, levels = (state.upper_air, sorted(state.levels)) if above else (state.surface, [])
-    hours = range(0, 24, run.config.step_hours)
-    order, *_ = cds.orders(
-        cds.Selection(variables, levels, hours, source.grid), np.datetime64(month), run.config.days(dataset, month)
-    )
+    selection = cds.Selection(variables, levels, range(0, 24, run.config.step_hours), source.grid)
+    order, *_ = cds.orders(selection, np.datetime64(month), run.config.days(dataset, month))
     channels = Channels.of((), variables, levels) if above else Channels.of(variables, (), ())
     first = run.channels.position(channels.names[0])
-    times = _times(run, dataset, np.datetime64(month, "M"))
     grid = Grid.equiangular(*source.shape, poles=True)
-    expected = grib.Expected(channels, times, grid, source.preliminary == "mark")
+    expected = grib.Expected(channels, _times(run, dataset, month), grid, source.preliminary == "mark")
     return Delivery(name, order, expected, slice(first, first + len(channels)))
 
 
@@ -112,11 +113,11 @@ def download_month(run: Run, name: str, progress: Progress) -> None:
     )
 
 
-def _times(run: Run, dataset: str, month: np.datetime64) -> np.ndarray:
+def _times(run: Run, dataset: str, month: str) -> np.ndarray:
     """Times of a dataset that lie in a month."""
-    chosen = run.config.datasets[dataset]
-    times = time_range(chosen.begin, chosen.end, run.step)
-    return times[times.astype("M8[M]") == month]
+    days = run.config.days(dataset, month)
+    begin, end = (np.datetime64(f"{month}-{day:02d}", "ns") for day in (days[0], days[-1]))
+    return np.arange(begin, end + np.timedelta64(1, "D"), run.step)
 
 
 def cds_source(run: Run) -> Cds:
