@@ -78,8 +78,7 @@ def _rows_of_kinds(kinds: list[type[Section]], prefix: str) -> Iterator[tuple[st
     """Rows of sections of which one is chosen by its `kind`."""
     for section in kinds:
         kind = get_args(section.model_fields["kind"].annotation)[0]
-        for key, *rest in _rows(section, f"{prefix} ({kind})."):
-            yield key, *rest
+        yield from _rows(section, f"{prefix} ({kind}).")
 
 
 def _kinds_of(annotation: Any) -> list[type[Section]]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from lara.experiment.run import Run
+    from lara.sources.cds_transfer import Progress as DownloadProgress
 
 COMMANDS: dict[str, tuple[Callable[[Run, str], None], str, str]] = {}
 Command = Callable[["Run", str], None]
@@ -58,7 +59,7 @@ def training_progress(name: str) -> Callable[[int, int, float], None]:
     return lambda done, total, loss: progress(done, total, f", loss {loss:.4g}")
 
 
-def download_progress(name: str) -> Callable[[int, int, str], None]:
+def download_progress(name: str) -> DownloadProgress:
     """Progress of a download in bytes; what comes before has no measure, and the log tells it."""
     bars: list[Progress] = []
 
