@@ -1,6 +1,7 @@
 """LARA: from an atmosphere to a reanalysis by latent 4D-Var, with its verification and figures.
 
 Stages, each a target: data models covariance observations reanalysis verification figures benchmarks, and all.
+What the Climate Data Store is asked for is a target of its own, downloads.
 Comparisons, each a target beyond `all`: osse uncertainty single_observations minimisers peers.
 """
 
@@ -35,6 +36,7 @@ include: "workflow/rules/benchmarks.smk"
 localrules:
     all,
     data,
+    downloads,
     models,
     covariance,
     observations,

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes requirements.txt, cpu.yaml and gpu.yaml from requirements.in, and peers.txt from peers.in. Pins already in requirements.txt are kept where
+# Makes requirements.txt, cpu.yaml and gpu.yaml from requirements.in, peers.txt from peers.in and cloud.txt from cloud.in. Pins already in requirements.txt are kept where
 # they still fit. Run from the top of the repository: bash envs/renew.sh
 set -euo pipefail
 
@@ -7,6 +7,8 @@ set -euo pipefail
     --no-emit-index-url --no-emit-find-links --output-file envs/requirements.txt
 .venv/bin/uv pip compile envs/peers.in --quiet --universal --python-version 3.11 --no-annotate --no-header \
     --no-emit-index-url --no-emit-find-links --output-file envs/peers.txt
+.venv/bin/uv pip compile envs/cloud.in --quiet --universal --python-version 3.11 --no-annotate --no-header \
+    --no-emit-index-url --no-emit-find-links --output-file envs/cloud.txt
 
 # Snakemake copies an environment file elsewhere before use, so `-r requirements.txt` would not be found from there.
 conda_environment() { # name, comment, value of CUDA_VISIBLE_DEVICES or nothing

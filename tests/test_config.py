@@ -368,7 +368,7 @@ def test_every_key_has_a_meaning_and_every_number_a_unit():
     assert [row[0] for row in numbers if not row[3].endswith("]")] == []
 
 
-UNITLESS = {"`source.truncation`", "`source.layers`"}  # orders of a truncation
+UNITLESS = {"`source (simulated).truncation`", "`source (simulated).layers`"}  # orders of a truncation
 
 
 def test_the_entry_point_renews_the_table_and_nothing_else(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 import worlds
 from lara import store
-from lara.experiment.data import first_unsealed_month, lay_out
+from lara.experiment.data import lay_out, unsealed_months
 from lara.experiment.run import Run, time, time_range
 
 
@@ -38,7 +38,8 @@ def fill(run: Run, until: str) -> None:
 
 def first_missing(run: Run) -> np.datetime64 | None:
     chosen = run.config.datasets["training"]
-    return first_unsealed_month(run.layout.dataset("training"), time(chosen.begin), time(chosen.end))
+    missing = unsealed_months(run.layout.dataset("training"), time(chosen.begin), time(chosen.end))
+    return missing[0][0] if missing else None
 
 
 def test_a_source_goes_on_at_the_first_month_that_is_not_sealed(tmp_path, values):

@@ -30,6 +30,20 @@ class Layout:
         """Receipt of a whole dataset."""
         return self.root / "data" / f"{dataset}.receipt.json"
 
+    def delivery(self, delivery: str, cache: str | None = None) -> Path:
+        """GRIB of "<dataset>/<product>/<month>", in this run's folder or in one of a cache for all runs."""
+        folder = self.root / "data" / "era5" if cache is None else Path(cache) / self.root.name
+        return folder / f"{delivery}.grib"
+
+    def delivery_receipt(self, delivery: str) -> Path:
+        """Receipt of a file that was delivered whole."""
+        return self.root / "data" / "era5" / f"{delivery}.receipt.json"
+
+    @property
+    def regridding(self) -> Path:
+        """Weights of regriddings."""
+        return self.root / "data" / "regridding"
+
     @property
     def statistics(self) -> Path:
         """Climatology and scales of the training period."""

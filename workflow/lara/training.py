@@ -76,10 +76,10 @@ class Plan:
 
 
 class Sequences:
-    """Stretches of consecutive states drawn from stores, none crossing from one store to another."""
+    """Stretches of consecutive states drawn from stores, none crossing a gap or from one store to another."""
 
     def __init__(self, stores: Sequence[StateStore], length: int) -> None:
-        self.stores, self.length = list(stores), length
+        self.stores, self.length = [part for store in stores for part in store.stretches()], length
         counts = [max(0, len(store.times) - length + 1) for store in self.stores]
         self.ends = np.cumsum(counts)
         if not self.ends[-1]:

@@ -20,12 +20,19 @@ os.environ |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.ge
 RUN = Layout(Path("results") / CONFIG.name)
 PACKAGE = Path(workflow.basedir) / "workflow" / "lara"
 TRANSFORMERS = [name for name, a in CONFIG.autoencoders.items() if a.kind == "transformer"]
+SIMULATED = CONFIG.source.kind == "simulated"
 EXPERIMENTS = list(CONFIG.experiments)
 REANALYSIS, OSSE = CONFIG.suite("reanalysis"), CONFIG.suite("osse")
 ENSEMBLES = [name for name, experiment in CONFIG.experiments.items() if experiment.has_spread]
 TUNED = [name for name, experiment in CONFIG.experiments.items() if experiment.tuned]
 REFERENCE = CONFIG.verification.reference
 TRAINING_THREADS = max(1, (workflow.cores or 16) // 2)  # the two networks train side by side
+
+
+if CONFIG.source.kind == "cds":  # the profile is the machine's word on it, the configuration the user's
+    allowed = workflow.global_resources.get("cds_requests")
+    requests = min([CONFIG.source.requests, *([] if allowed is None else [int(allowed.value)])])
+    workflow.register_resource("cds_requests", requests)
 
 
 CYCLING_CODE = (  # what the result of a cycled window depends on
@@ -48,6 +55,7 @@ def one_of(names):
 
 wildcard_constraints:
     dataset=one_of(CONFIG.datasets),
+    delivery=one_of(delivery for name in CONFIG.datasets for delivery in CONFIG.deliveries(name)),
     autoencoder=one_of(CONFIG.autoencoders),
     experiment=one_of(EXPERIMENTS),
     space=one_of(CONFIG.spaces),
@@ -74,7 +82,50 @@ def _value(values, path):
 
 def dataset_settings(wildcards):
     """What a dataset depends on."""
-    return settings("seed", "step_hours", "source", "state", "grid", f"datasets.{wildcards.dataset}")
+    if SIMULATED:
+        return settings("seed", "step_hours", "source", "state", "grid", f"datasets.{wildcards.dataset}")
+    return settings("step_hours", "state", "grid", f"datasets.{wildcards.dataset}") | source_settings()
+
+
+def source_settings():
+    """What states of ERA5 depend on, not how they are had."""
+    own = settings("source")
+    return {"source": {key: value for key, value in own["source"].items() if key not in CONFIG.source.passing}}
+
+
+def deliveries_of_dataset(wildcards):
+    """Receipts of all that is downloaded for a dataset; nothing from other sources."""
+    return [RUN.delivery_receipt(delivery) for delivery in CONFIG.deliveries(wildcards.dataset)]
+
+
+def download_settings(wildcards):
+    """What a delivery depends on; where GRIB is not kept, all that its states do, which cannot be made of it again."""
+    dataset, product, month = wildcards.delivery.split("/")
+    source = source_settings()["source"]
+    own = (
+        {"source": {key: source[key] for key in ("kind", "grid", "preliminary")}}
+        if CONFIG.source.keep
+        else {"source": source, **settings("grid")}
+    )
+    chosen = (
+        settings("step_hours", "state.levels", "state.upper_air")
+        if product == "pressure-levels"
+        else settings("step_hours", "state.surface")
+    )
+    return own | chosen | {"days": CONFIG.days(dataset, month)}
+
+
+def days_in_queue(wildcards):
+    """Minutes that a request may take, with a day for its download."""
+    return round(CONFIG.source.patience.queue / 60) + 1440
+
+
+def month_mb(wildcards):
+    """Memory of a job that makes states: a month of them from ERA5, held twice where times are missing."""
+    if SIMULATED:
+        return 3000
+    values = len(CONFIG.state.channels) * CONFIG.grid.latitudes * CONFIG.grid.longitudes
+    return 3000 + 2 * 4 * values * 31 * (24 // CONFIG.step_hours) // 10**6
 
 
 def autoencoder_settings(wildcards):

@@ -1,8 +1,30 @@
 """The atmosphere: states of every dataset, and the statistics of the training period."""
 
 
+rule download_month:
+    """A month of one product from the Climate Data Store, checked; a job that was killed takes up its request."""
+    output:
+        RUN.delivery_receipt("{delivery}"),
+    log:
+        RUN.log("download-month/{delivery}"),
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        cds_requests=1,
+        mem_mb=2000,
+        runtime=days_in_queue,
+    params:
+        settings=download_settings,
+        run=RUN.root,
+    shell:
+        "lara download-month --run {params.run} --delivery {wildcards.delivery} --threads {threads} 2>&1 | tee {log}"
+
+
 rule generate_dataset:
-    """States of one member over one period, month by month; months already sealed are kept."""
+    """States of one dataset from its source, month by month; months already sealed are kept."""
+    input:
+        deliveries_of_dataset,
     output:
         RUN.dataset_receipt("{dataset}"),
     log:
@@ -13,8 +35,8 @@ rule generate_dataset:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=240,
+        mem_mb=month_mb,
+        runtime=240 if SIMULATED else 2880,
     params:
         settings=dataset_settings,
         run=RUN.root,
@@ -50,3 +72,9 @@ rule data:
     input:
         RUN.statistics,
         [RUN.dataset_receipt(name) for name in CONFIG.datasets],
+
+
+rule downloads:
+    """Everything that comes from the Climate Data Store, whole and checked."""
+    input:
+        [RUN.delivery_receipt(delivery) for name in CONFIG.datasets for delivery in CONFIG.deliveries(name)],

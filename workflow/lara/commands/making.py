@@ -5,11 +5,20 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from lara.commands.offer import Progress, command, training_progress
+from lara.commands.offer import Progress, command, download_progress, say_more, training_progress
 
 if TYPE_CHECKING:
     from lara.assimilation.analysis import Analysis
     from lara.experiment.run import Run
+
+
+@command("delivery")
+def download_month(run: Run, name: str) -> None:
+    """Download a month of a dataset, "<dataset>/<product>/<month>", from the Climate Data Store, and check it."""
+    from lara.experiment import deliveries
+
+    say_more()
+    deliveries.download_month(run, name, download_progress(name))
 
 
 @command("dataset")

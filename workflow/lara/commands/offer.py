@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from lara.experiment.run import Run
+    from lara.sources.cds_transfer import Progress as DownloadProgress
 
 COMMANDS: dict[str, tuple[Callable[[Run, str], None], str, str]] = {}
 Command = Callable[["Run", str], None]
@@ -55,6 +57,24 @@ def training_progress(name: str) -> Callable[[int, int, float], None]:
     """Progress of a network's training with its loss."""
     progress = Progress(f"{name}, steps")
     return lambda done, total, loss: progress(done, total, f", loss {loss:.4g}")
+
+
+def download_progress(name: str) -> DownloadProgress:
+    """Progress of a download in bytes; what comes before has no measure, and the log tells it."""
+    bars: list[Progress] = []
+
+    def report(done: int, total: int, note: str = "") -> None:
+        if total > 1:
+            bars[:] = bars or [Progress(f"{name}, bytes")]
+            bars[0](done, total, note)
+
+    return report
+
+
+def say_more() -> None:
+    """Let the log tell what goes well, too: of a job that waits for days it is the only sign of life."""
+    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
+    logging.getLogger("lara").setLevel(logging.INFO)
 
 
 def compare(run: Run, name: str, measure: Callable[[Run, Callable[[int, int], None]], DataFrame]) -> None:

@@ -6,7 +6,8 @@ fails in seconds with the key, the value and the remedy. `config/README.md` is g
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from calendar import monthrange
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +37,16 @@ from lara.config.sections import (
     Name,
     Phase,
     Section,
-    Simulated,
     State,
     Training,
     Transformer,
 )
+from lara.config.sources import KINDS, Cds, Patience, Simulated, Source, Zarr
 
 __all__ = [
     "Autoencoder",
     "BackgroundError",
+    "Cds",
     "Comparison",
     "Config",
     "ConfigError",
@@ -55,6 +57,7 @@ __all__ = [
     "GridShape",
     "Minimiser",
     "Observations",
+    "Patience",
     "Phase",
     "QualityControl",
     "Section",
@@ -65,6 +68,7 @@ __all__ = [
     "Transformer",
     "Tuning",
     "Verification",
+    "Zarr",
     "load",
     "parse",
     "write",
@@ -81,7 +85,7 @@ class Config(Section):
     name: Name = Field("default", description="folder of the run under `results/`")
     seed: int = Field(20260101, description="root of every random stream, with the identity of what is drawn [1]")
     step_hours: Count = Field(6, description="time between states, and the forecaster's step [h]")
-    source: Simulated = Field(Simulated(), description="where the atmosphere comes from")
+    source: Source = Field(Simulated(), description="where the atmosphere comes from")
     state: State = Field(State(), description="channels of a state")
     grid: GridShape = Field(GridShape(), description="the grid")
     datasets: dict[Name, Dataset] = Field(description="stretches of atmosphere by name")
@@ -104,6 +108,34 @@ class Config(Section):
     def using(self, use: str) -> list[str]:
         """Names of the datasets with this use."""
         return [name for name, dataset in self.datasets.items() if dataset.use == use]
+
+    def months(self, dataset: str) -> list[str]:
+        """Calendar months that a dataset touches, such as "1979-01"."""
+        first, last = (12 * t.year + t.month - 1 for t in self._outer(dataset))
+        return [f"{month // 12:04d}-{month % 12 + 1:02d}" for month in range(first, last + 1)]
+
+    def days(self, dataset: str, month: str) -> list[int]:
+        """Days of a month that belong to a dataset of whole days."""
+        first, last = (moment.date() for moment in self._outer(dataset))
+        year, number = (int(part) for part in month.split("-"))
+        days = (date(year, number, 1) + timedelta(days=day) for day in range(monthrange(year, number)[1]))
+        return [day.day for day in days if first <= day <= last]
+
+    @property
+    def products(self) -> list[str]:
+        """Parts that the Climate Data Store keeps ERA5 in, of those the state has channels of."""
+        held = {"pressure-levels": self.state.upper_air and self.state.levels, "single-levels": self.state.surface}
+        return [name for name, channels in held.items() if channels]
+
+    def deliveries(self, dataset: str) -> list[str]:
+        """What is downloaded for a dataset, one entry per month and product; nothing unless from that store."""
+        if self.source.kind != "cds":
+            return []
+        return [f"{dataset}/{product}/{month}" for month in self.months(dataset) for product in self.products]
+
+    def _outer(self, dataset: str) -> tuple[datetime, datetime]:
+        """First and last moment of a dataset."""
+        return self.datasets[dataset].begin, self.datasets[dataset].end - timedelta(microseconds=1)
 
     @property
     def spaces(self) -> list[str]:
@@ -160,7 +192,10 @@ def write(config: Config, path: Path) -> None:
 
 
 def _explain(error: Any) -> str:
-    key = ".".join(str(part) for part in error["loc"])
+    parts = [str(part) for part in error["loc"]]
+    if parts[:1] == ["source"] and parts[1:2] and parts[1] in KINDS:
+        del parts[1]  # says which of the sections a source is, and is no key
+    key = ".".join(parts)
     if error["type"] == "extra_forbidden":
         return f"unknown key '{key}' = {error['input']!r}: remove it or see config/README.md for the keys"
     if error["type"] == "missing":

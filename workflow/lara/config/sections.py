@@ -32,19 +32,6 @@ Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
-class Simulated(Section):
-    """Simulated atmosphere: jcm (SPEEDY physics), independent members from perturbed starts."""
-
-    kind: Literal["simulated"] = Field("simulated", description="provider of the atmosphere")
-    truncation: int = Field(21, description="triangular spectral truncation of the model (21, 31, 42, 63 or 85)")
-    layers: int = Field(8, description="number of sigma layers of the model")
-    time_step_minutes: Positive = Field(30.0, description="time step of the model [minutes]")
-    spin_up_days: Count = Field(90, description="days integrated and discarded before a member begins [days]")
-    perturbation: Positive = Field(
-        10.0, description="standard deviation of the noise on a member's first temperature [K]"
-    )
-
-
 class State(Section):
     """What a state contains; the order of channels is surface first, then each variable over the levels."""
 

@@ -3,34 +3,48 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from lara import normalise, receipts, store
+from lara import receipts, store
+from lara.config import Simulated
 from lara.experiment.run import Run, time, time_range
-from lara.sources import simulated
+
+Report = Callable[[int, int], None]
+Span = tuple[np.datetime64, np.datetime64]  # half open
+
+_LOG = logging.getLogger(__name__)
 
 
-def generate_dataset(run: Run, dataset: str, report: Callable[[int, int], None]) -> None:
+@dataclass(frozen=True)
+class Month:
+    """States (n, channel, latitude, longitude) of the `span` of a month; `gaps` says why for each time without one.
+
+    `provenance` goes into the month's receipt. The states may be overwritten when the next month is taken.
+    """
+
+    span: Span
+    states: np.ndarray
+    gaps: Mapping[np.datetime64, str] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+
+def generate_dataset(run: Run, dataset: str, report: Report) -> None:
     """Fill a dataset month by month from its source; months already sealed are kept."""
     chosen, path = run.config.datasets[dataset], run.layout.dataset(dataset)
     begin, end = time(chosen.begin), time(chosen.end)
     times = time_range(chosen.begin, chosen.end, run.step)
     lay_out(run, dataset, times)
-    resume = first_unsealed_month(path, begin, end)
-    if resume is not None:
-        months = simulated.months(
-            simulation(run), chosen.member, begin, end, run.config.state.levels, run.layout.restarts, report, resume
-        )
-        for _, states in months:
-            first = int(np.searchsorted(times, states["time"].values[0]))
-            if not np.array_equal(states["time"].values, times[first : first + states.sizes["time"]]):
-                raise ValueError(f"the source gives times from {states['time'].values[0]} that {path} does not have")
-            store.write_block(path, first, run.channels.from_dataset(states))
-            store.seal(path, str(states["time"].values[0])[:10], first, states.sizes["time"])
+    wanted = unsealed_months(path, begin, end)
+    if wanted:
+        for month in _months(run, dataset, wanted, report):
+            write_month(path, times, month)
     whole = store.open_state(path, begin, end)
+    _require_whole(run, dataset, whole)
     receipts.write(
         run.layout.dataset_receipt(dataset),
         dataset=dataset,
@@ -41,43 +55,90 @@ def generate_dataset(run: Run, dataset: str, report: Callable[[int, int], None])
     )
 
 
+def _months(run: Run, dataset: str, wanted: Sequence[Span], report: Report) -> Iterator[Month]:
+    """The months wanted, or those from the first on, from whichever source the run has."""
+    if isinstance(run.config.source, Simulated):
+        return simulated_months(run, dataset, wanted[0][0], report)
+    from lara.experiment import era5
+
+    return era5.months(run, dataset, wanted, report)
+
+
+def write_month(path: Path, times: np.ndarray, month: Month) -> None:
+    """Write and seal a month of a dataset with these times."""
+    first, last = np.searchsorted(times, month.span).tolist()
+    held = ~np.isin(times[first:last], list(month.gaps))
+    if held.sum() != len(month.states):
+        raise ValueError(f"the source gives {len(month.states)} states of {held.sum()} from {month.span[0]} for {path}")
+    states, gaps = month.states, np.flatnonzero(~held).tolist()
+    if gaps:
+        states = np.full((len(held), *month.states.shape[1:]), np.nan, np.float32)
+        states[held] = month.states
+    store.write_block(path, first, states, gaps)
+    why = {gap: month.gaps[times[first + gap]] for gap in gaps}
+    store.seal(path, str(month.span[0])[:10], first, len(held), month.provenance, why)
+
+
+def _require_whole(run: Run, dataset: str, states: store.StateStore) -> None:
+    """ValueError for a dataset with gaps that is not for training: cycles and scores need every time."""
+    chosen = run.config.datasets[dataset]
+    lost = np.setdiff1d(time_range(chosen.begin, chosen.end, run.step), states.times)
+    if not lost.size:
+        return
+    _LOG.warning("%s: the source lacks %d times, the first is %s; they stay gaps", dataset, lost.size, lost[0])
+    if chosen.use != "training":
+        raise ValueError(
+            f"datasets.{dataset} ({chosen.use}): the source lacks {lost.size} times, the first is {lost[0]}: "
+            "choose a period without gaps, which only training can do with"
+        )
+
+
 def lay_out(run: Run, dataset: str, times: np.ndarray) -> None:
     """The store of a dataset: as it was if made by the same source, member and seed, else emptied."""
     path, chosen = run.layout.dataset(dataset), run.config.datasets[dataset]
-    made_by = {"source": run.config.source.model_dump_json(), "member": chosen.member, "seed": run.config.seed}
+    source = run.config.source
+    made_by: dict[str, Any] = {"source": source.model_dump_json(exclude=set(source.passing))}
+    if isinstance(source, Simulated):
+        made_by |= {"member": chosen.member, "seed": run.config.seed}
     try:
         store.create(path, run.grid, run.channels, times, made_by)
     except store.StoreError as fault:
-        logging.getLogger(__name__).warning("%s; it is generated anew", fault)
+        _LOG.warning("%s; it is generated anew", fault)
         store.discard(path)
         store.create(path, run.grid, run.channels, times, made_by)
 
 
-def first_unsealed_month(path: Path, begin: np.datetime64, end: np.datetime64) -> np.datetime64 | None:
-    """Beginning of the first calendar month of [begin, end) that is not whole in the store; None if all are."""
+def unsealed_months(path: Path, begin: np.datetime64, end: np.datetime64) -> list[Span]:
+    """Calendar months, or parts, of [begin, end) that are not whole in the store."""
     months = np.arange(begin.astype("M8[M]") + 1, end.astype("M8[M]") + 1).astype("M8[ns]")
     starts = [begin, *(month for month in months if month < end)]
-    for first, last in zip(starts, [*starts[1:], end], strict=True):
-        try:
-            store.open_state(path, first, last)
-        except store.StoreError:
-            return first
-    return None
+    return [span for span in zip(starts, [*starts[1:], end], strict=True) if not _is_sealed(path, span)]
 
 
-def simulation(run: Run) -> simulated.Simulation:
-    """The simulated source as configured."""
-    source = run.config.source
-    return simulated.Simulation(
-        truncation=source.truncation,
-        layers=source.layers,
-        time_step_minutes=source.time_step_minutes,
-        spin_up_days=source.spin_up_days,
-        perturbation=source.perturbation,
-        seed=run.config.seed,
-    )
+def _is_sealed(path: Path, span: Span) -> bool:
+    try:
+        store.open_state(path, *span)
+    except store.StoreError:
+        return False
+    return True
+
+
+def simulated_months(run: Run, dataset: str, resume: np.datetime64, report: Report) -> Iterator[Month]:
+    """Months of a simulated member from `resume` on."""
+    from lara.sources import simulated
+
+    chosen, source = run.config.datasets[dataset], run.config.source
+    assert isinstance(source, Simulated)
+    simulation = simulated.Simulation(**source.model_dump(exclude={"kind"}), seed=run.config.seed)
+    begin, end = time(chosen.begin), time(chosen.end)
+    levels, restarts = run.config.state.levels, run.layout.restarts
+    for _, states in simulated.months(simulation, chosen.member, begin, end, levels, restarts, report, resume):
+        times = states["time"].values
+        yield Month((times[0], times[-1] + run.step), run.channels.from_dataset(states))
 
 
 def compute_statistics(run: Run) -> None:
     """Climatology and scales over the training datasets."""
+    from lara import normalise
+
     normalise.save(normalise.compute(run.stores("training")), run.layout.statistics)

@@ -78,8 +78,11 @@ class Run:
         return found
 
     def stores(self, use: str) -> list[StateStore]:
-        """States of all datasets with a use."""
-        return [self.store(name) for name in self.config.using(use)]
+        """States of all datasets with a use, cut at gaps, without stretches too short for a sample of B."""
+        least = 1 + max(self.config.background_error.lead_hours) // self.config.step_hours
+        whole = [self.store(name) for name in self.config.using(use)]
+        cut = [part for found in whole if len(found.gaps) for part in found.stretches() if len(part) >= least]
+        return [found for found in whole if not len(found.gaps)] + cut
 
     @cached_property
     def statistics(self) -> Statistics:

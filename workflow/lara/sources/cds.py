@@ -26,7 +26,7 @@ from lara.sources.cds_jobs import Piece, Record, obtain
 from lara.sources.cds_transfer import DamagedError, Progress
 from lara.variables import VARIABLES
 
-__all__ = ["CdsError", "Cost", "Order", "Patience", "Selection", "cost", "fetch", "orders"]
+__all__ = ["CdsError", "Cost", "Order", "Patience", "Selection", "cost", "fetch", "fewest_requests", "orders"]
 
 PRESSURE_LEVELS = "reanalysis-era5-pressure-levels"
 SINGLE_LEVELS = "reanalysis-era5-single-levels"
@@ -117,6 +117,18 @@ def cost(order: Order, patience: Patience) -> Cost:
     connection = Connection.open(order.dataset, order.title, patience)
     price, limit = _price(connection, order.request)
     return Cost(price, limit, len(_split(connection, order)))
+
+
+def fewest_requests(order: Order, limit: float) -> int:
+    """Requests of whole days that an order takes where one may hold `limit` fields; asks nobody.
+
+    Raises ValueError where a day is over the limit.
+    """
+    days = len(order.request["day"])
+    daily = order.fields // days
+    if daily > limit:
+        raise ValueError(f"{order.title}: a day has {daily} fields, over the limit of {limit:g}: ask for fewer")
+    return math.ceil(days / (limit // daily)) if math.isfinite(limit) else 1
 
 
 def fetch(

@@ -18,7 +18,7 @@ from typing import Any, Literal, cast
 import numpy as np
 import xarray as xr
 import zarr
-from jaxtyping import Float32
+from jaxtyping import Float32, Int
 from zarr.codecs import BloscCodec, Crc32cCodec
 from zarr.errors import ZarrUserWarning
 from zarr.storage import LocalStore
@@ -75,11 +75,21 @@ def ensure(path: Path, template: Template) -> None:
         _lengthen(path, template, min(lengths))
 
 
-def write_rows(path: Path, name: str, first: int, values: Float32[np.ndarray, "n ..."]) -> None:
-    """Write n times of field `name` from position `first` and flush them. Each shard has one writer."""
+def write_rows(
+    path: Path, name: str, first: int, values: Float32[np.ndarray, "n ..."], held: Int[np.ndarray, " m"] | None = None
+) -> None:
+    """Write n times of field `name` from position `first` and flush them. Each shard has one writer.
+
+    Of the values those at the positions `held` are written (default: all); the rest is as if never written.
+    """
     array = open_field(path, name, "r+")
+    held = np.arange(len(values)) if held is None else held
+    if len(held) < len(values):
+        sparse = np.full_like(values, np.nan)  # the fill value, of which nothing is stored
+        sparse[held] = values[held]
+        values = sparse
     array[first : first + len(values)] = values
-    for file in shards(array, first, len(values)):
+    for file in shards(array, first + held):
         receipts.sync(file)
     receipts.sync(path / name)
 
@@ -95,18 +105,22 @@ def read_rows(array: zarr.Array, rows: slice) -> Float32[np.ndarray, "n ..."]:
     return values
 
 
-def read_back(path: Path, name: str, first: int, count: int) -> list[Path]:
-    """Files that hold `count` times of a field from `first`, all read. Raises StoreError like `read_rows`."""
-    array = open_field(path, name)
-    whole = shard_times(array)
-    for start in range(first - first % whole, first + count, whole):
-        read_rows(array, slice(max(start, first), min(start + whole, first + count)))
-    return shards(array, first, count)
+def read_back(path: Path, name: str, first: int, count: int, held: Int[np.ndarray, " m"] | None = None) -> list[Path]:
+    """Files that hold `count` times of a field from `first`, or those of them at the positions `held`, all read.
+
+    Raises StoreError like `read_rows`.
+    """
+    array, rows = open_field(path, name), first + (np.arange(count) if held is None else held)
+    for day in np.split(rows, np.flatnonzero(np.diff(rows // shard_times(array))) + 1):
+        for run in np.split(day, np.flatnonzero(np.diff(day) != 1) + 1):
+            if run.size:
+                read_rows(array, slice(int(run[0]), int(run[-1]) + 1))
+    return shards(array, rows)
 
 
-def shards(array: zarr.Array, first: int, count: int) -> list[Path]:
-    """Files of a field that hold `count` times from `first`, present or not."""
-    days = range(first // shard_times(array), -(-(first + count) // shard_times(array)))
+def shards(array: zarr.Array, rows: Int[np.ndarray, " n"]) -> list[Path]:
+    """Files of a field that hold these positions, present or not."""
+    days = np.unique(rows // shard_times(array)).tolist()
     keys = [array.metadata.encode_chunk_key((day, *(0,) * (array.ndim - 1))) for day in days]
     return [cast(LocalStore, array.store).root / key for key in keys]
 
@@ -155,7 +169,7 @@ def _group(path: Path) -> zarr.Group:
 
 
 def _some(array: zarr.Array, rows: slice) -> str:
-    files = shards(array, rows.start, rows.stop - rows.start)
+    files = shards(array, np.arange(rows.start, rows.stop))
     return str(files[0]) if len(files) == 1 else f"one of {files[0]} to {files[-1].name}"
 
 

@@ -2,12 +2,13 @@
 
 A part (say a month) is sealed by a receipt, written last, with the size and digest of each of its files;
 rewriting any of it withdraws that receipt first. What no receipt covers is not data: opening it is an error,
-never NaN.
+never NaN. A receipt may name times that the source lacks. They are gaps: no state is there to be read, and the
+states around one do not follow each other.
 """
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,35 +45,50 @@ def create(
     arrays.ensure(path, template)
 
 
-def write_block(path: Path, first: int, states: Float32[np.ndarray, "n channel latitude longitude"]) -> None:
+def write_block(
+    path: Path, first: int, states: Float32[np.ndarray, "n channel latitude longitude"], gaps: Sequence[int] = ()
+) -> None:
     """Withdraw receipts of these times, write states from time position `first` on, and flush them.
 
-    A block is made of whole shards (days), so several processes may write different blocks. Raises StoreError
-    for one that is not, for a wrong shape, and for NaN or infinity (naming channel and time).
+    A block is made of whole shards (days), so several processes may write different blocks. What it holds at the
+    positions `gaps` (counted within the block) is not written. Raises StoreError for a block that is not whole days,
+    for a wrong shape, and for NaN or infinity (naming channel and time).
     """
     _require_whole_shards(path, first, len(states))
     shape = arrays.open_field(path, "state").shape[1:]
     if states.shape[1:] != shape:
         raise StoreError(f"{path} holds states of shape {shape}, not {states.shape[1:]}")
-    require_finite(states, arrays.read_times(path)[first:], _channels(path).names)
+    held = np.setdiff1d(np.arange(len(states)), gaps)
+    times = arrays.read_times(path)[first : first + len(states)]
+    require_finite(states[held] if gaps else states, times[held], _channels(path).names)
     for file, content in _seals(path):
         if _overlaps(content, first, first + len(states)):
             file.unlink(missing_ok=True)
             receipts.sync(file.parent)
-    arrays.write_rows(path, "state", first, states)
+    arrays.write_rows(path, "state", first, states, held)
 
 
-def seal(path: Path, part: str, first: int, count: int, provenance: Mapping[str, Any] | None = None) -> None:
+def seal(
+    path: Path,
+    part: str,
+    first: int,
+    count: int,
+    provenance: Mapping[str, Any] | None = None,
+    gaps: Mapping[int, str] | None = None,
+) -> None:
     """Read `count` times from `first` back, then write `<path>.receipts/<part>.receipt.json`.
 
-    `provenance` (JSON-able) goes into it. Raises StoreError naming the file when a time was never written or
-    cannot be read.
+    `provenance` (JSON-able) goes into it, and the reason for each of the `gaps` (positions counted from `first`).
+    Raises StoreError naming the file when another time was never written or cannot be read.
     """
     _require_whole_shards(path, first, count)
-    times = arrays.read_times(path)[first : first + count]
-    files = receipts.describe(arrays.read_back(path, "state", first, count), path)
+    times, gaps = arrays.read_times(path)[first : first + count], gaps or {}
+    held = np.setdiff1d(np.arange(count), list(gaps))
+    files = receipts.describe(arrays.read_back(path, "state", first, count, held), path)
     span = {"part": part, "first": first, "count": count, "begin": str(times[0]), "end": str(times[-1])}
-    content = {"provenance": dict(provenance or {}), "files": files, "digest": receipts.digest(files)}
+    content: dict[str, Any] = {"provenance": dict(provenance or {}), "files": files, "digest": receipts.digest(files)}
+    if gaps:
+        content["gaps"] = {str(first + position): f"{times[position]}: {why}" for position, why in gaps.items()}
     receipts.write(_seal_folder(path) / f"{part}.receipt.json", **span, **content)
 
 
@@ -82,9 +98,9 @@ def open_state(
     end: np.datetime64 | str | None = None,
     verify: bool = False,
 ) -> "StateStore":
-    """Sealed states with begin ≤ time < end (default: all); `verify` compares the digest of every file.
+    """Sealed states with begin ≤ time < end (default: all) but gaps; `verify` compares the digest of every file.
 
-    Raises StoreError when there is no store, when receipts leave a gap in the range, or when a file is
+    Raises StoreError when there is no store, when receipts do not cover the range, or when a file is
     missing, truncated or (with `verify`) changed.
     """
     times = arrays.read_times(path)
@@ -94,21 +110,23 @@ def open_state(
     if not held[0] <= span[0] < span[1] <= held[1]:
         raise StoreError(f"{path} is for {held}, not {span}: change the period or {RERUN}")
     first, last = np.searchsorted(times, span).tolist()
-    _require_sealed(path, times, slice(first, last), verify)
-    array = arrays.open_field(path, "state")
-    return StateStore(path, times[first:last], _grid(path), _channels(path), step, first, array)
+    rows = _sealed_rows(path, times, slice(first, last), verify)
+    return StateStore(path, times[rows], _grid(path), _channels(path), step, rows, arrays.open_field(path, "state"))
 
 
 @dataclass(frozen=True, eq=False)
 class StateStore:
-    """Sealed states x (time, channel, latitude, longitude), float32 in SI units, at `times` every `step`."""
+    """Sealed states x (time, channel, latitude, longitude), float32 in SI units, at `times` every `step` but for gaps.
+
+    `rows` are the positions of `times` on the axis of `array`.
+    """
 
     path: Path
     times: np.ndarray
     grid: Grid
     channels: Channels
     step: np.timedelta64
-    first: int  # position of times[0] in the array
+    rows: Int[np.ndarray, " n"]
     array: Any
 
     def __len__(self) -> int:
@@ -118,11 +136,11 @@ class StateStore:
         self, indices: Sequence[int] | Int[np.ndarray, " n"] | slice
     ) -> Float32[np.ndarray, "n channel latitude longitude"]:
         """States at positions in `times`. Raises IndexError out of range, StoreError when damaged."""
-        positions = np.atleast_1d(np.arange(len(self))[indices])
-        states = np.empty((positions.size, *self.array.shape[1:]), np.float32)
-        for run in np.split(np.arange(positions.size), np.flatnonzero(np.diff(positions) != 1) + 1):
+        rows = np.atleast_1d(self.rows[indices])
+        states = np.empty((rows.size, *self.array.shape[1:]), np.float32)
+        for run in np.split(np.arange(rows.size), np.flatnonzero(np.diff(rows) != 1) + 1):
             if run.size:
-                first = self.first + int(positions[run[0]])
+                first = int(rows[run[0]])
                 states[run] = arrays.read_rows(self.array, slice(first, first + run.size))
         return states
 
@@ -133,17 +151,31 @@ class StateStore:
     def index_of(self, times: np.ndarray) -> Int[np.ndarray, " n"]:
         """Positions of `times` (datetime64). Raises StoreError naming the first that is not there."""
         wanted = np.atleast_1d(np.asarray(times, "datetime64[ns]"))
-        index = np.searchsorted(self.times, wanted).clip(max=len(self) - 1)
-        missing = wanted[self.times[index] != wanted]
-        if missing.size:
-            raise StoreError(f"{self.path} is not open at {missing[0]}: open a range that holds it or {RERUN}")
-        return index
+        missing = wanted[~np.isin(wanted, self.times)]
+        if not missing.size:
+            return np.searchsorted(self.times, wanted)
+        if any(gap == missing[0] for gap in self.gaps):
+            raise StoreError(f"{self.path} has a gap at {missing[0]}, for which its source has no data: avoid it")
+        raise StoreError(f"{self.path} is not open at {missing[0]}: open a range that holds it or {RERUN}")
+
+    @property
+    def gaps(self) -> np.ndarray:
+        """Times (datetime64[ns]) between the first and the last that are not there."""
+        whole = np.arange(self.times[0], self.times[-1], self.step) if len(self) else self.times
+        return np.setdiff1d(whole, self.times)
+
+    def stretches(self) -> "list[StateStore]":
+        """The states between gaps, each stretch a store without any; this one where there is no gap."""
+        cuts = np.flatnonzero(np.diff(self.rows) != 1) + 1
+        if not cuts.size:
+            return [self]
+        parts = zip(np.split(self.times, cuts), np.split(self.rows, cuts), strict=True)
+        return [replace(self, times=times, rows=rows) for times, rows in parts]
 
     def dask(self) -> da.Array:
         """The states as a lazy array, one block per shard (day)."""
-        whole = arrays.shard_times(self.array)
-        cuts = range(-self.first % whole, len(self), whole)
-        days = tuple(np.diff(np.unique([0, *cuts, len(self)])).tolist())
+        shard = self.rows // arrays.shard_times(self.array)
+        days = tuple(np.unique(shard, return_counts=True)[1].tolist())
         chunks = (days, *((size,) for size in self.array.shape[1:]))
         return da.map_blocks(self._block, chunks=chunks, dtype=np.float32, meta=np.empty((0,) * 4, np.float32))
 
@@ -191,17 +223,20 @@ def _require_whole_shards(path: Path, first: int, count: int) -> None:
         raise StoreError(f"{path}: times {first} to {end - 1} are not whole days; cut at multiples of {whole}")
 
 
-def _require_sealed(path: Path, times: np.ndarray, wanted: slice, verify: bool) -> None:
-    sealed, problems = np.zeros(len(times), bool), []
+def _sealed_rows(path: Path, times: np.ndarray, wanted: slice, verify: bool) -> Int[np.ndarray, " n"]:
+    """Positions in `wanted` that hold a state. StoreError where receipts do not cover it or files are damaged."""
+    sealed, held, problems = np.zeros(len(times), bool), np.ones(len(times), bool), []
     for _, content in _seals(path):
         if _overlaps(content, wanted.start, wanted.stop):
             sealed[content["first"] : content["first"] + content["count"]] = True
+            held[[int(position) for position in content.get("gaps", {})]] = False
             problems += receipts.problems(content["files"], path, verify)
-    gap = times[wanted][~sealed[wanted]]
-    if gap.size:
-        raise StoreError(f"{path}: {gap.size} times from {gap[0]} have no receipt: {RERUN}")
+    open_ = times[wanted][~sealed[wanted]]
+    if open_.size:
+        raise StoreError(f"{path}: {open_.size} times from {open_[0]} have no receipt: {RERUN}")
     if problems:
         raise StoreError(f"{problems[0]} ({len(problems)} damaged files in {path}): {RERUN}")
+    return wanted.start + np.flatnonzero(held[wanted])
 
 
 def _seal_folder(path: Path) -> Path:
