@@ -2,7 +2,8 @@
 
 Stages, each a target: data models covariance observations reanalysis verification figures benchmarks, and all.
 What the Climate Data Store is asked for is a target of its own, downloads.
-Comparisons, each a target beyond `all`: osse uncertainty single_observations minimisers peers.
+Comparisons, each a target beyond `all`: osse uncertainty single_observations minimisers peers
+data_benchmarks.
 """
 
 import sys
@@ -30,6 +31,7 @@ include: "workflow/rules/uncertainty.smk"
 include: "workflow/rules/single.smk"
 include: "workflow/rules/minimisers.smk"
 include: "workflow/rules/peers.smk"
+include: "workflow/rules/data_benchmarks.smk"
 include: "workflow/rules/benchmarks.smk"
 
 
@@ -48,6 +50,7 @@ localrules:
     single_observations,
     minimisers,
     peers,
+    data_benchmarks,
     benchmarks,
 
 

@@ -82,6 +82,22 @@ def measure_overhead(run: Run, _: str) -> None:
 
 
 @command()
+def compare_loaders(run: Run, _: str) -> None:
+    """Read the same random training batches in several ways."""
+    from lara.experiment import data_rates
+
+    compare(run, "loaders", data_rates.compare_loaders)
+
+
+@command()
+def measure_ingestion(run: Run, _: str) -> None:
+    """Time the steps that a downloaded month passes through."""
+    from lara.experiment import data_rates
+
+    compare(run, "ingestion", data_rates.measure_ingestion)
+
+
+@command()
 def install_peers(run: Run, _: str) -> None:
     """Make the environment of the packages LARA is compared with."""
     from lara.experiment import peers

@@ -89,6 +89,11 @@ class Config(Section):
     state: State = Field(State(), description="channels of a state")
     grid: GridShape = Field(GridShape(), description="the grid")
     datasets: dict[Name, Dataset] = Field(description="stretches of atmosphere by name")
+    staging: str | None = Field(
+        None,
+        description="folder on a disk near the processor, e.g. $TMPDIR/lara, where training maps its states into"
+        " memory; null reads the store",
+    )
     autoencoders: dict[Name, Autoencoder] = Field(description="autoencoders by name")
     forecaster: Forecaster = Field(Forecaster(), description="the forecaster")
     background_error: BackgroundError = Field(BackgroundError(), description="the background error covariance")

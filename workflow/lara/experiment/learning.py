@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -126,7 +127,7 @@ def _train(
     fabric.launch()
     schedule = plan(run, training)
     ahead = 1 if name == "forecaster" else 0
-    stores = run.stores("training")
+    stores = staged(run, run.stores("training"))
     samples = {stage.rollout: Sequences(stores, stage.rollout + ahead) for stage in schedule.stages}
     longest = max(samples)
     validation = Sequences(run.stores("validation"), longest + ahead)
@@ -137,6 +138,13 @@ def _train(
     run.normaliser.to(run.device)
     module.to("cpu")
     return fabric.is_global_zero
+
+
+def staged(run: Run, stores: Sequence[StateStore]) -> list[StateStore]:
+    """Stores read from memory maps in the configured folder, whose variables are those of the environment."""
+    if run.config.staging is None:
+        return list(stores)
+    return [store.staged(Path(os.path.expandvars(run.config.staging))) for store in stores]
 
 
 def _finish(run: Run, module: nn.Module, name: str, description: dict[str, Any]) -> None:

@@ -49,6 +49,11 @@ def interpreter(environment: Path) -> Path:
     return environment / "bin" / "python"
 
 
+def run_peer(environment: Path, script: str, *arguments: object) -> None:
+    """Run a script of `peers` in the peers' Python. RuntimeError with its words where it fails."""
+    _run([str(interpreter(environment)), str(PACKAGE / "peers" / script), *map(str, arguments)])
+
+
 def compare_linear_gaussian(environment: Path, table: Path, figure: Path) -> None:
     """Error, evaluations and time of every method, as a table and a figure."""
     torch.set_num_threads(1)
@@ -72,9 +77,7 @@ def _adao(environment: Path, problem: LinearGaussian) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         given, measured = Path(folder) / "problem.npz", Path(folder) / "measured.json"
         problem.save(given)
-        script = str(PACKAGE / "peers" / "adao_runner.py")
-        settings = ["--goal", str(GOAL), "--repeats", str(REPEATS)]
-        _run([str(interpreter(environment)), script, str(given), str(measured), *settings])
+        run_peer(environment, "adao_runner.py", given, measured, "--goal", GOAL, "--repeats", REPEATS)
         return json.loads(measured.read_text())
 
 
@@ -99,8 +102,7 @@ def compare_lorenz96(environment: Path, table: Path, figure: Path) -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder) / name for name in ("twin.npz", "errors.npz", "timings.json")]
-        script = str(PACKAGE / "peers" / "dapper_runner.py")
-        _run([str(interpreter(environment)), script, str(STEPS), *map(str, files)])
+        run_peer(environment, "dapper_runner.py", STEPS, *files)
         twin, timings = Twin.load(files[0]), json.loads(files[2].read_text())
         with np.load(files[1]) as errors:
             theirs = [_dapper_row(name, found, errors) for name, found in timings.items()]

@@ -99,9 +99,9 @@ def read_rows(array: zarr.Array, rows: slice) -> Float32[np.ndarray, "n ..."]:
     try:
         values = np.asarray(array[rows])
     except (ValueError, RuntimeError, OSError) as error:
-        raise StoreError(f"{_some(array, rows)} is damaged ({error}): {RERUN}") from error
+        raise StoreError(f"{files_of(array, rows)} is damaged ({error}): {RERUN}") from error
     if not np.isfinite(values).all():
-        raise StoreError(f"{_some(array, rows)} is missing or not all written: {RERUN}")
+        raise StoreError(f"{files_of(array, rows)} is missing or not all written: {RERUN}")
     return values
 
 
@@ -168,7 +168,8 @@ def _group(path: Path) -> zarr.Group:
         raise StoreError(f"{path} is not a store: {RERUN}") from None
 
 
-def _some(array: zarr.Array, rows: slice) -> str:
+def files_of(array: zarr.Array, rows: slice) -> str:
+    """The file, or the first and last of the files, that hold consecutive rows, in words."""
     files = shards(array, np.arange(rows.start, rows.stop))
     return str(files[0]) if len(files) == 1 else f"one of {files[0]} to {files[-1].name}"
 

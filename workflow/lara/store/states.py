@@ -22,6 +22,7 @@ from lara.grid import Grid
 from lara.state import Channels, grid_coordinates
 from lara.store import arrays
 from lara.store.arrays import RERUN, StoreError
+from lara.store.reading import Rows, StoredRows, stage
 
 
 def create(
@@ -111,7 +112,7 @@ def open_state(
         raise StoreError(f"{path} is for {held}, not {span}: change the period or {RERUN}")
     first, last = np.searchsorted(times, span).tolist()
     rows = _sealed_rows(path, times, slice(first, last), verify)
-    return StateStore(path, times[rows], _grid(path), _channels(path), step, rows, arrays.open_field(path, "state"))
+    return StateStore(path, times[rows], _grid(path), _channels(path), step, rows, StoredRows.open(path, "state"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +128,7 @@ class StateStore:
     channels: Channels
     step: np.timedelta64
     rows: Int[np.ndarray, " n"]
-    array: Any
+    array: Rows
 
     def __len__(self) -> int:
         return len(self.times)
@@ -138,10 +139,10 @@ class StateStore:
         """States at positions in `times`. Raises IndexError out of range, StoreError when damaged."""
         rows = np.atleast_1d(self.rows[indices])
         states = np.empty((rows.size, *self.array.shape[1:]), np.float32)
-        for run in np.split(np.arange(rows.size), np.flatnonzero(np.diff(rows) != 1) + 1):
-            if run.size:
-                first = int(rows[run[0]])
-                states[run] = arrays.read_rows(self.array, slice(first, first + run.size))
+        runs = [run for run in np.split(np.arange(rows.size), np.flatnonzero(np.diff(rows) != 1) + 1) if run.size]
+        spans = [slice(int(rows[run[0]]), int(rows[run[-1]]) + 1) for run in runs]
+        for run, values in zip(runs, self.array.read(spans), strict=True):
+            states[run] = values
         return states
 
     def at(self, times: np.ndarray) -> Float32[np.ndarray, "n channel latitude longitude"]:
@@ -172,9 +173,14 @@ class StateStore:
         parts = zip(np.split(self.times, cuts), np.split(self.rows, cuts), strict=True)
         return [replace(self, times=times, rows=rows) for times, rows in parts]
 
+    def staged(self, folder: Path) -> "StateStore":
+        """The same states read from a memory map in `folder`, made there unless it holds them already."""
+        target = folder / f"{receipts.digest([str(self.path.absolute()), self.times[[0, -1]].tolist()])[:16]}.f4"
+        return replace(self, array=stage(self.array, self.rows, content_digest(self.path), target))
+
     def dask(self) -> da.Array:
         """The states as a lazy array, one block per shard (day)."""
-        shard = self.rows // arrays.shard_times(self.array)
+        shard = self.rows // self.array.shard
         days = tuple(np.unique(shard, return_counts=True)[1].tolist())
         chunks = (days, *((size,) for size in self.array.shape[1:]))
         return da.map_blocks(self._block, chunks=chunks, dtype=np.float32, meta=np.empty((0,) * 4, np.float32))

@@ -1,0 +1,112 @@
+"""How fast data come in: training batches by several readers, and months of GRIB through the steps of their ingestion.
+
+Readers and steps take turns on the same data, after one turn that does not count; rates are those of the median turn.
+zarr-python and zarrs read in the peers' environment.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time as clock
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lara.experiment import deliveries
+from lara.experiment.peers import run_peer
+from lara.experiment.run import Run
+from lara.grid import Grid
+from lara.sources import grib
+from lara.sources.messages import decode_all
+from lara.sources.regrid import regridding
+from lara.store import StateStore
+
+BATCHES, SAMPLES, LENGTH = 40, 16, 2  # sequences of two states are what the forecaster's first phase reads
+TURNS = 5
+MAPPED = "memory map"
+
+
+def compare_loaders(run: Run, progress: Callable[[int, int], None]) -> pd.DataFrame:
+    """Milliseconds per batch and states per second of every reader, over those of a memory map."""
+    stored = run.stores("training")[0].stretches()[0]
+    generator = run.generator("random batches")
+    starts = generator.integers(0, len(stored) - LENGTH, (BATCHES + 1, SAMPLES))
+    with tempfile.TemporaryDirectory(dir=run.layout.root) as folder:
+        readers = {"LARA (TensorStore)": stored, MAPPED: stored.staged(Path(folder))}
+        seconds: dict[str, list[float]] = {name: [] for name in readers}
+        total = 0.0
+        for number, batch in enumerate(starts):
+            for name, store in readers.items():
+                begin = clock.perf_counter()
+                states = _read(store, batch)
+                seconds[name].append(clock.perf_counter() - begin)
+            total += float(states.sum(dtype=np.float64))
+            progress(number + 1, len(starts))
+        theirs = _by_peers(run, stored, starts, Path(folder))
+    for name, found in theirs.items():
+        if not np.isclose(found["sum"], total, rtol=1e-9):
+            raise RuntimeError(f"{name} read other states than LARA: their sums are {found['sum']} and {total}")
+        seconds[name] = found["seconds"]
+    return _table(seconds, SAMPLES * LENGTH, MAPPED, "states")
+
+
+def _read(store: StateStore, starts: np.ndarray) -> np.ndarray:
+    """A batch of sequences in one read."""
+    rows = (starts[:, None] + np.arange(LENGTH)).ravel()
+    return store.read(rows).reshape(len(starts), LENGTH, *store.array.shape[1:])
+
+
+def _by_peers(run: Run, stored: StateStore, starts: np.ndarray, folder: Path) -> dict[str, dict[str, list[float]]]:
+    """Seconds by codec pipeline of zarr-python."""
+    batches, measured = folder / "batches.npy", folder / "measured.json"
+    np.save(batches, stored.rows[starts[..., None] + np.arange(LENGTH)])
+    run_peer(run.layout.peers, "zarr_runner.py", stored.path / "state", batches, measured)
+    return json.loads(measured.read_text())
+
+
+def measure_ingestion(run: Run, progress: Callable[[int, int], None]) -> pd.DataFrame:
+    """Fields per second of a month's first steps, over those of bare decoding by eccodes."""
+    source = deliveries.cds_source(run)
+    part = deliveries.deliveries(run, run.config.using("training")[0])[0]
+    path = run.layout.delivery(part.name, source.cache)
+    regrid = regridding(source.regrid, Grid.equiangular(*source.shape, poles=True), run.grid, run.layout.regridding)
+    return ingestion_rates(path, part.expected, regrid, progress)
+
+
+def ingestion_rates(
+    path: Path, expected: grib.Expected, regrid: grib.Regridding, progress: Callable[[int, int], None]
+) -> pd.DataFrame:
+    """The same of a GRIB file that holds what is expected."""
+    own, model = (np.empty((*expected.shape[:2], *grid.shape), np.float32) for grid in (regrid.source, regrid.target))
+    steps: dict[str, Callable[[], object]] = {
+        "eccodes alone": lambda: decode_all(path),
+        "decoded and checked": lambda: grib.check(path, expected),
+        "decoded, checked, kept": lambda: grib.read(path, expected, into=own),
+        "decoded, checked, regridded": lambda: grib.read(path, expected, regrid, model),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    for turn in range(TURNS + 1):
+        for name, step in steps.items():
+            begin = clock.perf_counter()
+            step()
+            seconds[name].append(clock.perf_counter() - begin)
+        progress(turn + 1, TURNS + 1)
+    return _table(seconds, expected.shape[0] * expected.shape[1], "eccodes alone", "fields")
+
+
+def _table(seconds: dict[str, list[float]], items: int, reference: str, what: str) -> pd.DataFrame:
+    """Median, quartiles and rate by name; the first turn does not count."""
+    rows = [
+        {
+            "name": name,
+            **dict(zip(("ms", "ms_25", "ms_75"), 1e3 * np.quantile(taken[1:], (0.5, 0.25, 0.75)), strict=True)),
+        }
+        for name, taken in seconds.items()
+    ]
+    table = pd.DataFrame(rows).set_index("name")
+    table[f"{what}_per_s"] = 1e3 * items / table["ms"]
+    table["over_reference"] = table.loc[reference, "ms"] / table["ms"]
+    return table.assign(reference=reference, turns=len(next(iter(seconds.values()))) - 1).reset_index()

@@ -1,0 +1,56 @@
+"""How fast data come in. A target of its own: nothing else may run beside."""
+
+
+rule compare_loaders:
+    """Random training batches by LARA's reader, a memory map, zarr-python and zarrs."""
+    input:
+        RUN.peers_installed,
+        RUN.dataset_receipt(CONFIG.using("training")[0]),
+    output:
+        RUN.comparison("loaders"),
+    log:
+        RUN.log("compare-loaders"),
+    benchmark:
+        RUN.benchmark("compare-loaders")
+    conda:
+        "../../envs/cpu.yaml"
+    threads: workflow.cores  # times are compared
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        code=code("store/", "experiment/data_rates", "peers/zarr_runner"),
+        run=RUN.root,
+    shell:
+        "lara compare-loaders --run {params.run} --threads 1 2>&1 | tee {log}"
+
+
+rule measure_ingestion:
+    """A downloaded month: decoded, checked, regridded, each over bare decoding."""
+    input:
+        [RUN.delivery_receipt(name) for name in CONFIG.deliveries(CONFIG.using("training")[0])[:1]],
+        RUN.dataset_receipt(CONFIG.using("training")[0]),
+    output:
+        RUN.comparison("ingestion"),
+    log:
+        RUN.log("measure-ingestion"),
+    benchmark:
+        RUN.benchmark("measure-ingestion")
+    conda:
+        "../../envs/cpu.yaml"
+    threads: workflow.cores  # times are compared
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        code=code("sources/", "experiment/data_rates"),
+        run=RUN.root,
+    shell:
+        "lara measure-ingestion --run {params.run} --threads 1 2>&1 | tee {log}"
+
+
+rule data_benchmarks:
+    """Rates of reading and, where GRIB is downloaded, of ingesting."""
+    input:
+        rules.compare_loaders.output,
+        rules.measure_ingestion.output if CONFIG.source.kind == "cds" else [],
