@@ -79,6 +79,28 @@ def test_hours_are_those_measured_where_the_configuration_is_the_measured_one(wo
         assert sum(found[names[n]].hours for n in alike) == pytest.approx(sum(0.01 * (n + 1) for n in alike))
 
 
+def test_downloads_come_with_the_requests_and_the_grib_they_take():
+    """Two products in each month; 16 bits a value and a header, so that all fields take at least two bytes a point."""
+    values = config.load(Path(__file__).parents[1] / "config" / "tiny-era5.yaml")
+    (downloads,) = [job for job in estimate(values) if job.requests]
+    months = sum(len(values.deliveries(name)) for name in values.datasets)
+    assert downloads.requests == months
+    datasets = sum(job.disk for job in estimate(values) if job.job.startswith("generate-dataset"))
+    rows, columns = values.source.shape
+    fields = datasets / 4 / values.grid.latitudes / values.grid.longitudes
+    assert fields * 2 * rows * columns < downloads.disk < 1.5 * fields * 2 * rows * columns
+    assert table(estimate(values))["CDS requests"].iloc[-1] == months
+
+
+def test_devices_share_the_memory_and_the_time_of_trainings_alone(jobs):
+    """Of a batch each takes its part; weights and their moments are on every one."""
+    shared = {job.job: job for job in estimate(config.parse(worlds.VALUES), devices=4)}
+    for name, job in jobs.items():
+        assert shared[name].amount == job.amount
+        assert (shared[name].memory < job.memory) == name.startswith("train-")
+        assert shared[name].memory >= job.memory / 4
+
+
 def test_without_measurements_there_are_no_hours(jobs):
     assert {job.hours for job in jobs.values()} == {None}
     assert table(list(jobs.values()))["hours"].isna().all()
@@ -104,7 +126,7 @@ def test_the_command_prints_a_table_and_refuses_with_status_2(tmp_path, capsys):
     assert main(["estimate", "--configfile", str(path)]) == 0
     assert "cycle-experiment-l4dvar" in capsys.readouterr().out
     assert main(["estimate", "--configfile", str(path), "--device-memory", "1e-6"]) == 2
-    assert "lower training.batch_size" in capsys.readouterr().err
+    assert "train on more devices" in capsys.readouterr().err
 
 
 def test_every_configuration_of_the_repository_can_be_estimated():

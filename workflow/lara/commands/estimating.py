@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-TEXT = "What a configuration costs: hours, memory, disk space, files; refuses what cannot fit."
+TEXT = "What a configuration costs: hours, memory, disk space, files, requests; refuses what cannot fit."
 
 
 def add_parser(commands: Any) -> None:
@@ -14,6 +14,7 @@ def add_parser(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser("estimate", help=TEXT, description=TEXT)
     parser.add_argument("--configfile", type=Path, required=True, help="configuration, e.g. config/config.yaml")
     parser.add_argument("--measured", type=Path, help="folder of a run made on the same machine, for the hours")
+    parser.add_argument("--devices", type=int, default=1, help="GPUs that a training is shared by")
     parser.add_argument("--device-memory", type=float, help="memory of a GPU [GiB]; else that of the first one here")
     parser.add_argument("--traceback", action="store_true", help="show where a fault arose")
     parser.set_defaults(threads=1)
@@ -25,7 +26,7 @@ def estimate(options: argparse.Namespace) -> None:
     from lara.experiment import estimating
 
     chosen = config.load(options.configfile)
-    jobs = estimating.estimate(chosen, options.measured)
+    jobs = estimating.estimate(chosen, options.measured, options.devices)
     print(estimating.table(jobs).to_string(index=False, float_format="{:.3f}".format, na_rep="-"))
     if options.measured is None:
         print("hours: name a run made on the same machine with --measured, e.g. results/tiny")

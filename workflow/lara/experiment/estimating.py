@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from lara import config as configuration
-from lara.config import Config, Training
+from lara.config import Cds, Config, Training
+from lara.experiment.deliveries import volume
 from lara.experiment.run import Run
 from lara.forecaster import Forecaster
 from lara.layout import Layout
@@ -28,15 +29,17 @@ BYTES = 4  # of a value
 OBSERVATION_BYTES, FEEDBACK_BYTES = 18, 34  # of a row as observed and screened, and with its departures (zstd)
 OPTIMISER_BYTES = 16  # per weight: itself, its gradient and two moments
 NMC_HOURS = 72  # of both forecasts of a sample
-KINDS = ("generate-dataset", "train-autoencoder", "train-forecaster", "estimate-background-error", "cycle-experiment")
+DATA = ("download-month", "generate-dataset")
+TRAININGS = ("train-autoencoder", "train-forecaster")
+KINDS = (*DATA, *TRAININGS, "estimate-background-error", "cycle-experiment")
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A job of the workflow: its `disk` in bytes and `files`, bytes of device `memory`, and `hours`.
+    """A job of the workflow, or all downloads: `disk` in bytes and `files`, bytes of device `memory`, and `hours`.
 
-    amount: what its time is proportional to: operations, bytes for a dataset. hours: None where none of its kind was
-    measured.
+    amount: what its time is proportional to: operations, bytes for data. hours: None where none of its kind was
+    measured. requests: to the Climate Data Store.
     """
 
     job: str
@@ -45,6 +48,7 @@ class Estimate:
     disk: float = 0.0
     files: int = 0
     hours: float | None = None
+    requests: int = 0
 
     @property
     def kind(self) -> str:
@@ -84,12 +88,18 @@ class Networks:
         return measure(make, self.state_shape)
 
 
-def estimate(config: Config, measured: Path | None = None) -> list[Estimate]:
-    """Jobs of the default target; `measured` is the folder of a run that was made on the same machine."""
+def estimate(config: Config, measured: Path | None = None, devices: int = 1) -> list[Estimate]:
+    """Jobs of the default target, trainings on so many devices at once.
+
+    `measured` is the folder of a run that was made on the same machine, each job on one device.
+    """
     rates = {} if measured is None else _rates(Layout(measured))
-    return [
-        replace(job, hours=job.amount / rates[job.kind] / 3600 if job.kind in rates else None) for job in _jobs(config)
-    ]
+
+    def timed(job: Estimate) -> Estimate:
+        share = devices if job.kind in TRAININGS else 1
+        return replace(job, hours=job.amount / rates[job.kind] / 3600 / share if job.kind in rates else None)
+
+    return [timed(job) for job in _jobs(config, devices)]
 
 
 def misfits(jobs: list[Estimate], root: Path, device_memory: float | None) -> Iterator[str]:
@@ -106,29 +116,33 @@ def misfits(jobs: list[Estimate], root: Path, device_memory: float | None) -> It
     if device_memory is not None and largest.memory > device_memory:
         yield (
             f"device memory: {largest.job} needs {largest.memory / 2**30:.1f} GiB of {device_memory / 2**30:.1f}: "
-            "lower training.batch_size, or set minimiser.recompute"
+            "lower training.batch_size, train on more devices, or set minimiser.recompute"
         )
 
 
 def table(jobs: list[Estimate]) -> pd.DataFrame:
     """What is printed: operations in 10¹⁵, memory and disk in GiB, hours, with a last row for all."""
     rows = pd.DataFrame([{"job": j.job, "hours": j.hours, "device GiB": j.memory / 2**30} for j in jobs])
-    rows["10^15 operations"] = [0.0 if j.kind == "generate-dataset" else j.amount / 1e15 for j in jobs]
+    rows["10^15 operations"] = [0.0 if j.kind in DATA else j.amount / 1e15 for j in jobs]
     rows["disk GiB"], rows["files"] = [j.disk / 2**30 for j in jobs], [j.files for j in jobs]
+    if any(j.requests for j in jobs):
+        rows["CDS requests"] = [j.requests for j in jobs]
     total = rows.drop(columns="job").sum(min_count=1).to_dict() | {"device GiB": rows["device GiB"].max()}
     return pd.concat([rows, pd.DataFrame([{"job": "all", **total}])], ignore_index=True)
 
 
-def _jobs(config: Config) -> Iterator[Estimate]:
+def _jobs(config: Config, devices: int = 1) -> Iterator[Estimate]:
     run = Run(config, Layout(Path("results") / config.name))
     networks = Networks(run)
     yield from _datasets(run)
     for name, autoencoder in config.autoencoders.items():
         if autoencoder.kind == "transformer":
             weights = sum(part.numel() for part in run.new_autoencoder(name).parameters())
-            yield _training(f"train-autoencoder-{name}", autoencoder.training, networks.reconstruct(name), weights)
+            yield _training(
+                f"train-autoencoder-{name}", autoencoder.training, networks.reconstruct(name), weights, devices
+            )
     weights = sum(part.numel() for part in networks.forecaster().parameters())
-    yield _training("train-forecaster", config.forecaster.training, networks.step, weights)
+    yield _training("train-forecaster", config.forecaster.training, networks.step, weights, devices)
     assimilated = [config.experiments[n] for n in config.suite("reanalysis") if config.experiments[n].variational]
     steps = config.background_error.samples * NMC_HOURS / config.step_hours
     for space in sorted({experiment.space for experiment in assimilated}):
@@ -138,7 +152,16 @@ def _jobs(config: Config) -> Iterator[Estimate]:
 
 
 def _datasets(run: Run) -> Iterator[Estimate]:
-    """Stores of states: a file per day; observations where something is assimilated."""
+    """What is downloaded, and stores of states with a file per day."""
+    if isinstance(run.config.source, Cds):
+        asked = volume(run)
+        yield Estimate(
+            "download-month, all",
+            asked.grib_bytes,
+            disk=asked.grib_bytes,
+            files=2 * asked.requests,
+            requests=asked.requests,
+        )
     state = len(run.channels) * run.grid.shape[0] * run.grid.shape[1] * BYTES
     for name, dataset in run.config.datasets.items():
         days = (dataset.end - dataset.begin).days
@@ -146,9 +169,9 @@ def _datasets(run: Run) -> Iterator[Estimate]:
         yield Estimate(f"generate-dataset-{name}", size, disk=size, files=days)
 
 
-def _training(job: str, training: Training, work: Work, weights: int) -> Estimate:
+def _training(job: str, training: Training, work: Work, weights: int, devices: int) -> Estimate:
     samples = sum(phase.steps * phase.rollout for phase in training.phases) * training.batch_size
-    held = max(phase.rollout for phase in training.phases) * training.batch_size * work.saved
+    held = max(phase.rollout for phase in training.phases) * training.batch_size * work.saved / devices
     half = 0.5 if training.precision == "bf16-mixed" else 1.0
     memory = OPTIMISER_BYTES * weights + half * held
     return Estimate(job, samples * TRAINING * work.operations, memory, disk=2 * OPTIMISER_BYTES * weights, files=6)
