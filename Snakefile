@@ -1,7 +1,8 @@
 """LARA: from an atmosphere to a reanalysis by latent 4D-Var, with its verification and figures.
 
 Stages, each a target: data models covariance observations reanalysis verification figures benchmarks, and all.
-Comparisons, each a target beyond `all`: osse uncertainty single_observations minimisers peers.
+Beyond `all`, each a target: paper_figures osse uncertainty single_observations minimisers peers.
+`figures` draws a few more than `all` does.
 """
 
 import sys
@@ -41,6 +42,7 @@ localrules:
     reanalysis,
     verification,
     figures,
+    paper_figures,
     osse,
     uncertainty,
     single_observations,
@@ -59,5 +61,5 @@ rule all:
     default_target: True
     input:
         RUN.summary,
-        rules.figures.input,
+        [RUN.figure(name) for name in DEFAULT_FIGURES],
         rules.benchmarks.input,

@@ -117,6 +117,15 @@ class Layout:
         return self.root / "scores" / f"{experiment}-forecasts.nc"
 
     @property
+    def error_structure(self) -> Path:
+        """Correlations of background errors in every space."""
+        return self.root / "scores" / "error-structure.nc"
+
+    def latent_space(self, figure: str) -> Path:
+        """What the decoder makes of latent states, figure by figure."""
+        return self.root / "scores" / f"latent-space-{figure}.nc"
+
+    @property
     def osse(self) -> Path:
         """Analysis and forecast errors of the suite `osse`, method by method with intervals."""
         return self.root / "scores" / "osse.csv"

@@ -8,6 +8,7 @@ from lara import config as configuration
 from lara.config.experiments import MODEL_SPACE
 from lara.layout import Layout
 from lara.receipts import digest
+from lara.verification.figures import captions
 
 try:
     CONFIG = configuration.parse(config)
@@ -25,6 +26,9 @@ REANALYSIS, OSSE = CONFIG.suite("reanalysis"), CONFIG.suite("osse")
 ENSEMBLES = [name for name, experiment in CONFIG.experiments.items() if experiment.has_spread]
 TUNED = [name for name, experiment in CONFIG.experiments.items() if experiment.tuned]
 REFERENCE = CONFIG.verification.reference
+LINEAR = [name for name, a in CONFIG.autoencoders.items() if a.kind == "pca"]
+SHOWN_SPACES = list(dict.fromkeys([CONFIG.experiments[REFERENCE].space, *LINEAR[:1]]))
+LATENT_FIGURES = ("fig5a_latent_influence", "fig5b_imbalanced_input", "fig6a_affine", "fig6b_linear_range")
 TRAINING_THREADS = max(1, (workflow.cores or 16) // 2)  # the two networks train side by side
 
 
@@ -161,7 +165,22 @@ def windows_of_reference():
 def drawing_code(figure):
     """Modules that draw a figure."""
     families = ("spread_skill", "single_observation")  # a figure per experiment or case
-    return f"verification/figures/{next((family for family in families if figure.startswith(family)), figure)}"
+    own = next((family for family in families if figure.startswith(family)), figure)
+    shared = ["verification/figures/single_observation"] if figure == "fig4_single_observation" else []
+    return [f"verification/figures/{own}", *shared]
+
+
+def category_of(wildcards):
+    """Category of a figure in the report."""
+    return captions.of(wildcards.figure)[0]
+
+
+def caption_of(wildcards):
+    """What a figure is to be read for, and of which run; n stands in the figure."""
+    grid, reference = CONFIG.grid, CONFIG.experiments[REFERENCE]
+    run = f"Run `{CONFIG.name}`: {len(CONFIG.state.channels)} channels on {grid.latitudes} x {grid.longitudes} points, "
+    scored = f"{reference.days - CONFIG.spin_up_days(REFERENCE)} days scored after {CONFIG.spin_up_days(REFERENCE)}"
+    return f"{captions.of(wildcards.figure)[1]} {run}reference {REFERENCE}, {scored} of spin-up."
 
 
 def truth_of(name):

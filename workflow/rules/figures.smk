@@ -15,21 +15,29 @@ TABLE_FIGURES = {
     "innovations": [RUN.innovations(REFERENCE)],
     "convergence": [RUN.health(REFERENCE)],
 }
+MORE_FIELD_FIGURES = {  # drawn by `figures`, left out of `all` for its time
+    "fig1_framework": [*windows_of_reference(), RUN.feedback(REFERENCE)],
+    "fig2_background_error": [RUN.error_structure],
+    **{name: [RUN.latent_space(name)] for name in LATENT_FIGURES},
+}
+CASES = [name for name, case in CONFIG.single_observations.items() if case.level is not None]
 ASKED_FIELD_FIGURES = {  # drawn by targets of their own
     **{f"spread_skill_{name}": [RUN.ensemble_scores(name)] for name in ENSEMBLES},
-    **{
-        f"single_observation_{name}": [RUN.increments(name)]
-        for name, case in CONFIG.single_observations.items()
-        if case.level is not None
-    },
+    **{f"single_observation_{name}": [RUN.increments(name)] for name in CASES},
+    **({"fig4_single_observation": [RUN.increments(name) for name in CASES]} if CASES else {}),
 }
 ASKED_TABLE_FIGURES = {
     "minimisers": [RUN.comparison("minimisers")],
     "batching": [RUN.comparison("batching")],
     **({"osse": [RUN.osse]} if OSSE else {}),
     **({"tuning": [RUN.tuning_trials(name) for name in TUNED]} if TUNED else {}),
+    "table_cost": [RUN.health(name) for name in [*REANALYSIS, *OSSE] if variational(name)],
 }
-DRAWN_FROM = FIELD_FIGURES | TABLE_FIGURES | ASKED_FIELD_FIGURES | ASKED_TABLE_FIGURES
+DEFAULT_FIGURES = [*FIELD_FIGURES, *TABLE_FIGURES]
+ALL_FIELD_FIGURES = FIELD_FIGURES | MORE_FIELD_FIGURES | ASKED_FIELD_FIGURES
+ALL_TABLE_FIGURES = TABLE_FIGURES | ASKED_TABLE_FIGURES
+DRAWN_FROM = ALL_FIELD_FIGURES | ALL_TABLE_FIGURES
+PAPER_FIGURES = ("fig4_single_observation", "table_cost")
 
 
 rule draw_figure:
@@ -38,13 +46,13 @@ rule draw_figure:
         lambda wildcards: DRAWN_FROM[wildcards.figure],
     output:
         RUN.figure_fields("{figure}"),
-        report(RUN.figure("{figure}"), category="figures"),
+        report(RUN.figure("{figure}"), category=category_of, caption="../report/figure.rst"),
     log:
         RUN.log("draw-figure-{figure}"),
     benchmark:
         RUN.benchmark("draw-figure-{figure}")
     wildcard_constraints:
-        figure=one_of(FIELD_FIGURES | ASKED_FIELD_FIGURES),
+        figure=one_of(ALL_FIELD_FIGURES),
     conda:
         "../../envs/cpu.yaml"
     threads: 1
@@ -57,16 +65,18 @@ rule draw_figure:
             "experiment/drawing",
             "experiment/comparing",
             "experiment/scoring",
+            "experiment/framework",
             "verification/scores",
             "verification/significance",
             "experiment/saving",
             "verification/convergence",
             "verification/ensemble",
             "verification/throughput",
-            drawing_code(wildcards.figure),
+            *drawing_code(wildcards.figure),
             "verification/figures/maps",
             "verification/figures/style",
         ),
+        caption=caption_of,
         run=RUN.root,
     shell:
         "lara draw-figure --run {params.run} --figure {wildcards.figure} --threads {threads} 2>&1 | tee {log}"
@@ -75,15 +85,22 @@ rule draw_figure:
 use rule draw_figure as draw_figure_of_table with:
     output:
         RUN.figure_table("{figure}"),
-        report(RUN.figure("{figure}"), category="figures"),
+        report(RUN.figure("{figure}"), category=category_of, caption="../report/figure.rst"),
     wildcard_constraints:
-        figure=one_of(TABLE_FIGURES | ASKED_TABLE_FIGURES),
+        figure=one_of(ALL_TABLE_FIGURES),
 
 
 rule figures:
-    """Every figure of the run."""
+    """Every figure that needs no more than `all` has made."""
     input:
-        [RUN.figure(name) for name in [*FIELD_FIGURES, *TABLE_FIGURES]],
+        [RUN.figure(name) for name in [*DEFAULT_FIGURES, *MORE_FIELD_FIGURES]],
+
+
+rule paper_figures:
+    """The figures after the paper's that need the suite `osse` and single observations too."""
+    input:
+        rules.figures.input,
+        [RUN.figure(name) for name in PAPER_FIGURES if name in DRAWN_FROM],
 
 
 rule readme_figure:

@@ -58,6 +58,25 @@ def score_ensemble(run: Run, name: str) -> None:
 
 
 @command()
+def measure_error_structure(run: Run, _: str) -> None:
+    """Correlations of background errors in model space and in latent spaces."""
+    from lara.experiment import error_structure
+    from lara.experiment.saving import write_dataset
+
+    write_dataset(error_structure.measure_error_structure(run), run.layout.error_structure)
+
+
+@command()
+def measure_latent_space(run: Run, _: str) -> None:
+    """What the decoder makes of latent states: influence, balance, affinity."""
+    from lara.experiment import latent_space
+    from lara.experiment.saving import write_dataset
+
+    for figure, fields in latent_space.measure_latent_space(run).items():
+        write_dataset(fields, run.layout.latent_space(figure))
+
+
+@command()
 def compare_minimisers(run: Run, _: str) -> None:
     """Minimise the same windows by every method."""
     from lara.experiment import minimisers
