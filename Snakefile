@@ -61,5 +61,6 @@ rule all:
     default_target: True
     input:
         RUN.summary,
+        RUN.page,
         [RUN.figure(name) for name in DEFAULT_FIGURES],
         rules.benchmarks.input,

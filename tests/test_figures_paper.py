@@ -25,7 +25,7 @@ def texts(figure):
     return " ".join(text.get_text() for text in figure.findobj(matplotlib.text.Text))
 
 
-@pytest.mark.parametrize("name", ["fig1_framework", *drawing_paper.MAPPED, "fig4_single_observation"])
+@pytest.mark.parametrize("name", ["fig1_framework", *drawing_paper.MAPPED])
 def test_figures_with_maps_say_their_unit_and_time(run, name):
     figure = drawing_paper.FIGURES[name](run)
     run.layout.figure(name).parent.mkdir(exist_ok=True)

@@ -121,6 +121,10 @@ class Layout:
         """Correlations of background errors in every space."""
         return self.root / "scores" / "error-structure.nc"
 
+    def structure(self, source: str) -> Path:
+        """Spectra, tails, lags, balance and budgets of an experiment, of the truth or of its reconstruction."""
+        return self.root / "scores" / f"{source}-structure.nc"
+
     def latent_space(self, figure: str) -> Path:
         """What the decoder makes of latent states, figure by figure."""
         return self.root / "scores" / f"latent-space-{figure}.nc"
@@ -176,6 +180,11 @@ class Layout:
     def costs(self) -> Path:
         """Resources used by every job."""
         return self.root / "benchmarks" / "costs.csv"
+
+    @property
+    def page(self) -> Path:
+        """Headline table, health, provenance and figures, to be opened in a browser."""
+        return self.root / "index.html"
 
     @property
     def summary(self) -> Path:

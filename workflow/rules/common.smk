@@ -27,6 +27,7 @@ ENSEMBLES = [name for name, experiment in CONFIG.experiments.items() if experime
 TUNED = [name for name, experiment in CONFIG.experiments.items() if experiment.tuned]
 REFERENCE = CONFIG.verification.reference
 LINEAR = [name for name, a in CONFIG.autoencoders.items() if a.kind == "pca"]
+STRUCTURES = [RUN.structure(source) for source in ("truth", "reconstruction", *REANALYSIS)]
 SHOWN_SPACES = list(dict.fromkeys([CONFIG.experiments[REFERENCE].space, *LINEAR[:1]]))
 LATENT_FIGURES = ("fig5a_latent_influence", "fig5b_imbalanced_input", "fig6a_affine", "fig6b_linear_range")
 TRAINING_THREADS = max(1, (workflow.cores or 16) // 2)  # the two networks train side by side
@@ -42,6 +43,15 @@ CYCLING_CODE = (  # what the result of a cycled window depends on
     "covariance/",
     "observations/",
     "networks/",
+)
+
+
+STRUCTURE_CODE = (
+    "experiment/structure",
+    "experiment/scoring",
+    "experiment/comparing",
+    "covariance/harmonics",
+    *(f"verification/{name}" for name in ("aggregation", "lags", "physics", "regions", "spectra", "tails")),
 )
 
 
@@ -117,6 +127,11 @@ def experiment_settings(wildcards):
     return own
 
 
+def structure_settings(wildcards):
+    """Which times of an experiment are looked at."""
+    return {"spin_up_days": CONFIG.spin_up_days(wildcards.experiment), **settings("verification", "forecaster.relaxation_days")}
+
+
 def tuning_settings(wildcards):
     """What a search depends on beyond its inputs: the scheme, not the period it is for."""
     own = settings("step_hours", "forecaster.relaxation_days", "minimiser", "tuning", "quality_control.huber")
@@ -186,6 +201,15 @@ def caption_of(wildcards):
 def truth_of(name):
     """Receipt of the dataset that an experiment is scored against."""
     return RUN.dataset_receipt(CONFIG.experiments[name].dataset)
+
+
+def real_observations(wildcards):
+    """What `fig3_gdas` is drawn from; no source of this version has it."""
+    raise ValueError(
+        f"fig3_gdas needs real observations (GDAS PREPBUFR or IODA files) and ERA5 as their truth; run '{CONFIG.name}' has "
+        f"simulated observations of source '{CONFIG.source.kind}': see fig3_osse for the same comparison in a twin "
+        "experiment"
+    )
 
 
 def of_the_default_run(wildcards):

@@ -52,7 +52,7 @@ rule measure_error_structure:
         mem_mb=6000,
         runtime=120,
     params:
-        settings=settings("seed", "background_error", "verification.headline"),
+        settings=settings("seed", "background_error", "forecaster.relaxation_days", "verification.headline"),
         corrections=[corrections_of(space) for space in SHOWN_SPACES],
         code=code("covariance/nmc", "experiment/error_structure", "verification/correlation", "networks/"),
         run=RUN.root,

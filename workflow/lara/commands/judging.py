@@ -57,6 +57,25 @@ def score_ensemble(run: Run, name: str) -> None:
     write_dataset(scoring.score_ensemble(run, name), run.layout.ensemble_scores(name))
 
 
+@command("experiment")
+def measure_structure(run: Run, name: str) -> None:
+    """Spectra, tails, lags, balance, budgets and noise of an experiment's analyses."""
+    from lara.experiment import structure
+    from lara.experiment.saving import write_dataset
+
+    write_dataset(structure.measure_structure(run, name), run.layout.structure(name))
+
+
+@command()
+def measure_controls(run: Run, _: str) -> None:
+    """The same of the truth and of its reconstruction."""
+    from lara.experiment import structure
+    from lara.experiment.saving import write_dataset
+
+    for name, found in structure.measure_controls(run).items():
+        write_dataset(found, run.layout.structure(name))
+
+
 @command()
 def measure_error_structure(run: Run, _: str) -> None:
     """Correlations of background errors in model space and in latent spaces."""
@@ -139,6 +158,14 @@ def summarise(run: Run, _: str) -> None:
     from lara.experiment import summary
 
     summary.write_summary(run)
+
+
+@command()
+def write_page(run: Run, _: str) -> None:
+    """Headline table, health, provenance and figures on one page."""
+    from lara.experiment import page
+
+    page.write_page(run)
 
 
 @command()

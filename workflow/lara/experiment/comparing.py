@@ -58,7 +58,7 @@ def shown_autoencoder(run: Run) -> str:
 def all_sums(run: Run) -> xr.Dataset:
     """Sums (experiment, kind, time, channel) of every experiment of the default suite; ValueError when times differ."""
     names = run.config.suite("reanalysis")
-    parts = [xr.load_dataset(run.layout.scores(name)) for name in names]
+    parts = [xr.load_dataset(run.layout.scores(name)).sel(region="globe", drop=True) for name in names]
     return xr.concat(parts, pd.Index(names, name="experiment"), join="exact")
 
 

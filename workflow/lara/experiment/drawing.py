@@ -8,7 +8,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from lara.experiment import drawing_comparisons, drawing_paper
+from lara.experiment import drawing_comparisons, drawing_osse, drawing_paper, drawing_structure
 from lara.experiment.comparing import all_sums, block_length, evaluation_begin, middle_window, shown_autoencoder
 from lara.experiment.run import Run, hours
 from lara.experiment.saving import keep_fields, keep_table
@@ -35,7 +35,8 @@ FORECASTER_TARGETS = {6: 0.50, 24: 0.55}
 
 def draw(run: Run, name: str) -> None:
     """Draw a figure; its arrays are kept beside it. KeyError names the figures there are."""
-    known = {**FIGURES, **drawing_paper.FIGURES, **drawing_comparisons.figures(run)}
+    more = drawing_paper.FIGURES | drawing_osse.FIGURES | drawing_structure.FIGURES
+    known = FIGURES | more | drawing_comparisons.figures(run)
     if name not in known:
         raise KeyError(f"no figure '{name}': choose one of {', '.join(known)}")
     run.layout.figure(name).parent.mkdir(parents=True, exist_ok=True)

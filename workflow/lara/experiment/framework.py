@@ -10,7 +10,7 @@ from lara import store
 from lara.experiment import covariance
 from lara.experiment.comparing import middle_window
 from lara.experiment.run import Run, hours
-from lara.experiment.scheme import factors, slot_step
+from lara.experiment.scheme import factors
 from lara.experiment.scoring import states_of
 from lara.observations import table as tables
 
@@ -28,9 +28,7 @@ def framework_fields(run: Run) -> xr.Dataset:
     encode, _ = run.encoding(chosen.space)
     archive = store.open_archive(run.layout.archive(name)).sel(time=[window.fresh[0]])
     background, analysis = (run.tensor(states_of(run, archive, suffix)) for suffix in ("_background", ""))
-    forecast, step = analysis, slot_step(run, chosen)
-    for _ in range(chosen.slots - chosen.overlap):
-        forecast = step(forecast)
+    forecast = run.forecast(analysis, window.fresh[:1], chosen.window_hours // run.config.step_hours)
     mapped = run.config.verification.headline[0]
     channel = run.channels.position(mapped)
     states = {"background": background, "analysis": analysis, "forecast": forecast, "increment": analysis - background}

@@ -71,6 +71,36 @@ CAPTIONS: dict[str, tuple[str, str]] = {
         "Correlation and size of the decoder's response to a latent difference scaled by k, against k times that for "
         "k = 1. Where both are 1, latent assimilation equals that in model space.",
     ),
+    "fig3_osse": (
+        "analyses",
+        "Forecast and analysis error of every method of the OSSE with 95 % intervals, at the same times; dashed: "
+        "reconstruction. The autoencoder-only control shows what smoothing alone achieves.",
+    ),
+    "fig3_cycling": (
+        "analyses",
+        "Analysis error of every method over the whole period, against the truth and against withheld observations, "
+        "whose own errors are in it.",
+    ),
+    "spectra": (
+        "analyses",
+        "Power by wavenumber over the truth's, and coherence with the truth. A ratio below the reconstruction's is "
+        "smoothing by the assimilation, above 1 noise; where coherence is low, power sits in the wrong place.",
+    ),
+    "extremes": (
+        "analyses",
+        "Errors of quantiles of anomalies, and the extremal dependence index of anomalies beyond 2 std: 1 where "
+        "extremes are found in their place, 0 for chance.",
+    ),
+    "balance": (
+        "physics",
+        "Imbalance of increments beside that of perfect ones (truth), divergent kinetic energy, and pressure changes "
+        "in the first forecast steps, which a shock would raise above those from the truth.",
+    ),
+    "budgets": (
+        "physics",
+        "Global mass, moisture and energy of analyses less the truth's: drift per day with its standard error, and "
+        "increments of the global mean in units of its true 6 h change.",
+    ),
     "table_cost": ("methods", "Seconds, gradients of J and memory per analysis, method by method, on this machine."),
 }
 
