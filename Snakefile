@@ -1,8 +1,8 @@
 """LARA: from an atmosphere to a reanalysis by latent 4D-Var, with its verification and figures.
 
 Stages, each a target: data models covariance observations reanalysis verification figures benchmarks, and all.
-Beyond `all`, each a target: paper_figures osse uncertainty single_observations minimisers peers.
-`figures` draws a few more than `all` does.
+Beyond `all`, each a target: paper_figures fig7_latent_size osse uncertainty single_observations minimisers peers.
+`figures` draws more than `all` does, `paper_figures` those that need `osse` and `single_observations` too.
 """
 
 import sys
@@ -43,6 +43,8 @@ localrules:
     verification,
     figures,
     paper_figures,
+    fig3_gdas,
+    fig7_latent_size,
     osse,
     uncertainty,
     single_observations,

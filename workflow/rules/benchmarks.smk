@@ -21,7 +21,7 @@ rule collect_benchmarks:
         mem_mb=2000,
         runtime=20,
     params:
-        names=[sorted(CONFIG.datasets), sorted(CONFIG.autoencoders), sorted(EXPERIMENTS)],
+        names=[sorted(CONFIG.datasets), sorted(DEFAULT_AUTOENCODERS), sorted(EXPERIMENTS)],
         code=code("experiment/drawing", "verification/figures/costs", "verification/figures/style"),
         run=RUN.root,
     shell:

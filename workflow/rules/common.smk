@@ -20,13 +20,14 @@ os.environ |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.ge
 
 RUN = Layout(Path("results") / CONFIG.name)
 PACKAGE = Path(workflow.basedir) / "workflow" / "lara"
-TRANSFORMERS = [name for name, a in CONFIG.autoencoders.items() if a.kind == "transformer"]
+DEFAULT_AUTOENCODERS = CONFIG.default_autoencoders
+TRANSFORMERS = [name for name in DEFAULT_AUTOENCODERS if CONFIG.autoencoders[name].kind == "transformer"]
 EXPERIMENTS = list(CONFIG.experiments)
-REANALYSIS, OSSE = CONFIG.suite("reanalysis"), CONFIG.suite("osse")
+REANALYSIS, OSSE, SIZES = (CONFIG.suite(name) for name in ("reanalysis", "osse", "sizes"))
 ENSEMBLES = [name for name, experiment in CONFIG.experiments.items() if experiment.has_spread]
 TUNED = [name for name, experiment in CONFIG.experiments.items() if experiment.tuned]
 REFERENCE = CONFIG.verification.reference
-LINEAR = [name for name, a in CONFIG.autoencoders.items() if a.kind == "pca"]
+LINEAR = [name for name in DEFAULT_AUTOENCODERS if name not in TRANSFORMERS]
 STRUCTURES = [RUN.structure(source) for source in ("truth", "reconstruction", *REANALYSIS)]
 SHOWN_SPACES = list(dict.fromkeys([CONFIG.experiments[REFERENCE].space, *LINEAR[:1]]))
 LATENT_FIGURES = ("fig5a_latent_influence", "fig5b_imbalanced_input", "fig6a_affine", "fig6b_linear_range")
@@ -129,7 +130,10 @@ def experiment_settings(wildcards):
 
 def structure_settings(wildcards):
     """Which times of an experiment are looked at."""
-    return {"spin_up_days": CONFIG.spin_up_days(wildcards.experiment), **settings("verification", "forecaster.relaxation_days")}
+    return {
+        "spin_up_days": CONFIG.spin_up_days(wildcards.experiment),
+        **settings("verification", "forecaster.relaxation_days"),
+    }
 
 
 def tuning_settings(wildcards):
@@ -201,6 +205,18 @@ def caption_of(wildcards):
 def truth_of(name):
     """Receipt of the dataset that an experiment is scored against."""
     return RUN.dataset_receipt(CONFIG.experiments[name].dataset)
+
+
+def size_results(name):
+    """What is compared of an experiment of the suite `sizes`."""
+    return [RUN.scores(name), RUN.errors(space_of(name)), RUN.background_error(space_of(name))]
+
+
+def no_sizes(wildcards):
+    """Why there is no sweep."""
+    raise ValueError(
+        f"no experiment of run '{CONFIG.name}' is of suite `sizes`: add autoencoders and experiments of it"
+    )
 
 
 def real_observations(wildcards):

@@ -41,6 +41,7 @@ ASKED_TABLE_FIGURES = {
     "batching": [RUN.comparison("batching")],
     **({"osse": [RUN.osse]} if OSSE else {}),
     **({"tuning": [RUN.tuning_trials(name) for name in TUNED]} if TUNED else {}),
+    **({"fig7_latent_size": [path for name in SIZES for path in size_results(name)]} if SIZES else {}),
     "table_cost": [RUN.health(name) for name in [*REANALYSIS, *OSSE] if variational(name)],
 }
 DEFAULT_FIGURES = [*FIELD_FIGURES, *TABLE_FIGURES]
@@ -115,7 +116,7 @@ rule write_page:
     """Headline table, health, provenance and every figure there is, in one file for a browser."""
     input:
         RUN.summary,
-        [RUN.figure(name) for name in DEFAULT_FIGURES],
+        [RUN.figure(name) for name in [*DEFAULT_FIGURES, "costs"]],
         [RUN.dataset_receipt(name) for name in CONFIG.datasets],
     output:
         report(RUN.page, category="summary", caption="../report/page.rst"),
@@ -142,6 +143,12 @@ rule paper_figures:
     input:
         rules.figures.input,
         [RUN.figure(name) for name in PAPER_FIGURES if name in DRAWN_FROM],
+
+
+rule fig7_latent_size:
+    """Autoencoders of several sizes with their own training budgets, their B and their analyses: the suite `sizes`."""
+    input:
+        [RUN.figure("fig7_latent_size")] if SIZES else no_sizes,
 
 
 rule fig3_gdas:

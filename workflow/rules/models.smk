@@ -141,4 +141,4 @@ rule measure_latent_space:
 rule models:
     """Every network and its measured errors."""
     input:
-        [RUN.errors(name) for name in [*CONFIG.autoencoders, "forecaster"]],
+        [RUN.errors(name) for name in [*DEFAULT_AUTOENCODERS, "forecaster"]],

@@ -8,7 +8,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from lara.experiment import drawing_comparisons, drawing_osse, drawing_paper, drawing_structure
+from lara.experiment import drawing_comparisons, drawing_osse, drawing_paper, drawing_sizes, drawing_structure
 from lara.experiment.comparing import all_sums, block_length, evaluation_begin, middle_window, shown_autoencoder
 from lara.experiment.run import Run, hours
 from lara.experiment.saving import keep_fields, keep_table
@@ -35,7 +35,7 @@ FORECASTER_TARGETS = {6: 0.50, 24: 0.55}
 
 def draw(run: Run, name: str) -> None:
     """Draw a figure; its arrays are kept beside it. KeyError names the figures there are."""
-    more = drawing_paper.FIGURES | drawing_osse.FIGURES | drawing_structure.FIGURES
+    more = drawing_paper.FIGURES | drawing_osse.FIGURES | drawing_structure.FIGURES | drawing_sizes.FIGURES
     known = FIGURES | more | drawing_comparisons.figures(run)
     if name not in known:
         raise KeyError(f"no figure '{name}': choose one of {', '.join(known)}")
@@ -45,7 +45,7 @@ def draw(run: Run, name: str) -> None:
 
 def draw_learning_curves(run: Run) -> Figure:
     """Loss against step for every trained network."""
-    trained = [name for name, chosen in run.config.autoencoders.items() if chosen.kind != "pca"]
+    trained = [name for name in run.config.default_autoencoders if run.config.autoencoders[name].kind != "pca"]
     parts = [
         pd.read_csv(path).assign(network=name, curve=path.stem)
         for name in [*trained, "forecaster"]
@@ -160,7 +160,7 @@ def jobs(run: Run) -> list[str]:
     several = [
         (("generate-dataset",), config.datasets),
         (("simulate-observations", "screen-observations"), config.using("test")),
-        (("train-autoencoder", "measure-autoencoder"), config.autoencoders),
+        (("train-autoencoder", "measure-autoencoder"), config.default_autoencoders),
         (("estimate-background-error",), spaces),
         (("cycle-experiment", "score-experiment"), cycled),
         (("draw-figure",), FIGURES),

@@ -52,7 +52,7 @@ def measure_error_structure(run: Run) -> xr.Dataset:
 
 def latent_spaces(run: Run) -> list[str]:
     """The autoencoder shown, and the PCA it is set against where there is one."""
-    pca = [name for name, chosen in run.config.autoencoders.items() if chosen.kind == "pca"]
+    pca = [name for name in run.config.default_autoencoders if run.config.autoencoders[name].kind == "pca"]
     return list(dict.fromkeys([shown_autoencoder(run), *pca[:1]]))
 
 

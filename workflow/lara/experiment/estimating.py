@@ -123,7 +123,8 @@ def _jobs(config: Config) -> Iterator[Estimate]:
     run = Run(config, Layout(Path("results") / config.name))
     networks = Networks(run)
     yield from _datasets(run)
-    for name, autoencoder in config.autoencoders.items():
+    for name in config.default_autoencoders:
+        autoencoder = config.autoencoders[name]
         if autoencoder.kind == "transformer":
             weights = sum(part.numel() for part in run.new_autoencoder(name).parameters())
             yield _training(f"train-autoencoder-{name}", autoencoder.training, networks.reconstruct(name), weights)

@@ -101,6 +101,11 @@ CAPTIONS: dict[str, tuple[str, str]] = {
         "Global mass, moisture and energy of analyses less the truth's: drift per day with its standard error, and "
         "increments of the global mean in units of its true 6 h change.",
     ),
+    "fig7_latent_size": (
+        "networks",
+        "Reconstruction error, correlations in B_z and analysis error against compression, the PCA of the same size "
+        "beside each: a larger latent space loses less and correlates more.",
+    ),
     "table_cost": ("methods", "Seconds, gradients of J and memory per analysis, method by method, on this machine."),
 }
 
