@@ -82,7 +82,6 @@ def test_methods_are_drawn_by_lead_and_over_time(cycled, tmp_path):
     values["experiments"]["free"]["days"] = 5
     values |= {"osse": {"reference": "block", "spin_up_days": 0}, "observed_once": ["l4dvar"]}
     run = worlds.copied(cycled("horizontal"), tmp_path / "world", values)
-    assert worlds.lara(run.layout.root, "measure-autoencoder --autoencoder main") == 0
     for name in ("block", "horizontal"):
         for words in ("score-experiment", "score-forecasts-of"):
             assert worlds.lara(run.layout.root, f"{words} --experiment {name}") == 0

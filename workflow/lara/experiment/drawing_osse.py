@@ -45,7 +45,8 @@ def draw_cycling(run: Run) -> Figure:
     names, headline = run.config.suite("osse"), list(run.config.verification.headline)
     squares = [scores.finish(osse.analysis_sums(run, name))["rmse"].sel(channel=headline) ** 2 for name in names]
     truth = xr.concat(squares, pd.Index(names, name="experiment")).resample(time="1D").mean() ** 0.5
-    withheld = xr.concat([_withheld(run, name, headline) for name in names], pd.Index(names, name="experiment"))
+    departures = [_withheld(run, name, headline) for name in names]
+    withheld = xr.concat(departures, pd.Index(names, name="experiment"), join="outer")
     begin = evaluation_begin(run, names[0])
     counted = {"evaluation_begin": str(begin)[:16], "n": int((truth["time"].values >= begin).sum())}
     fields = xr.Dataset({"truth": truth, "withheld": withheld.reindex(time=truth["time"]), "floor": _floor(run)})
