@@ -29,7 +29,7 @@ def _profile(axes: Axes, values: xr.DataArray, source: str) -> None:
     coordinate = str(values.dims[0])
     held = values.dropna(coordinate)
     if held.size:
-        axes.plot(held, held[coordinate], "o-", markersize=3, **style.line(source))
+        axes.plot(held, held[coordinate], marker="o", markersize=3, **style.line(source))
     style.pressure_axis(axes, values[coordinate].values.tolist())
     axes.set_xlabel("imbalance of increments (1)")
     axes.set_title("geostrophic, 30°–70°" if coordinate == "level" else "hydrostatic, layers above")
@@ -44,7 +44,7 @@ def _divergence(axes: Axes, values: xr.DataArray, source: str) -> None:
 
 
 def _tendency(axes: Axes, values: xr.DataArray, source: str) -> None:
-    axes.plot(values["step"], values / 100, "o-", markersize=3, **style.line(source))
+    axes.plot(values["step"], values / 100, marker="o", markersize=3, **style.line(source))
     axes.set(xlabel="forecast step (1)", ylabel="rms change of pressure (hPa)", title="first forecast steps")
     axes.set_xticks(values["step"].values)
 

@@ -17,7 +17,7 @@ def draw(fields: xr.Dataset) -> Figure:
     for (above, below), name in zip(grid.T, names, strict=True):
         one = fields.sel(channel=name)
         for source in sources:
-            above.plot(one["quantile_error"].sel(source=source), "o-", markersize=3, **style.line(source))
+            above.plot(one["quantile_error"].sel(source=source), marker="o", markersize=3, **style.line(source))
         above.axhline(0.0, color=style.GREY, linewidth=0.8)
         above.set_xticks(range(one.sizes["quantile"]), [f"{q:g}" for q in one["quantile"].values])
         above.set(title=style.title(name), xlabel="quantile of the anomaly (1)")
