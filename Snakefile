@@ -2,8 +2,8 @@
 
 Stages, each a target: data models covariance observations reanalysis verification figures benchmarks, and all.
 What the Climate Data Store is asked for is a target of its own, downloads.
-Comparisons, each a target beyond `all`: osse uncertainty single_observations minimisers peers
-data_benchmarks.
+Beyond `all`, each a target: paper_figures fig7_latent_size osse uncertainty single_observations minimisers peers
+data_benchmarks. `figures` draws more than `all` does, `paper_figures` those that need `osse` and `single_observations`.
 """
 
 import sys
@@ -45,6 +45,9 @@ localrules:
     reanalysis,
     verification,
     figures,
+    paper_figures,
+    fig3_gdas,
+    fig7_latent_size,
     osse,
     uncertainty,
     single_observations,
@@ -64,5 +67,6 @@ rule all:
     default_target: True
     input:
         RUN.summary,
-        rules.figures.input,
+        RUN.page,
+        [RUN.figure(name) for name in DEFAULT_FIGURES],
         rules.benchmarks.input,

@@ -236,7 +236,7 @@ def test_each_suite_has_its_spin_up_and_its_experiments(values):
     """The default one has that of `verification`."""
     parsed = parse(values)
     assert [parsed.spin_up_days(name) for name in ("l4dvar", "osse-4dvar", "eda")] == [20, 10, 10]
-    suites = [parsed.suite(name) for name in ("reanalysis", "osse", "ensemble")]
+    suites = [parsed.suite(name) for name in ("reanalysis", "osse", "ensemble", "sizes")]
     assert sorted(name for suite in suites for name in suite) == sorted(parsed.experiments)
     assert suites[0] == ["free", "autoencoder-only", "l4dvar", "l3dvar", "pca"]
 
@@ -386,3 +386,11 @@ def test_reading_a_configuration_needs_no_numerical_library():
     code = "import sys, lara.config; print(*{'torch', 'jax', 'xarray', 'zarr', 'numpy'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.split() == []
+
+
+def test_autoencoders_of_the_sweep_alone_are_no_part_of_the_default_target(values):
+    """Those of other experiments, and those that none uses, are."""
+    assert parse(values).default_autoencoders == ["main", "pca"]
+    moved = change(values, "experiments.size-22.suite", "reanalysis")
+    moved["experiments"]["size-22"]["days"] = moved["experiments"].get("l4dvar", {}).get("days", 40)
+    assert parse(moved).default_autoencoders == ["main", "pca", "size-22"]

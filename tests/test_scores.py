@@ -8,7 +8,7 @@ import xarray as xr
 
 from lara.grid import Grid
 from lara.observations import table
-from lara.verification import innovations, significance
+from lara.verification import innovations, regions, significance
 from lara.verification.scores import finish, mean_over, score_sums
 
 TIMES = np.datetime64("2001-01-01", "ns") + np.arange(6) * np.timedelta64(6, "h")
@@ -26,15 +26,17 @@ def random_states():
     grid = Grid.gaussian(8, 16)
     shape = (len(TIMES), len(NAMES), *grid.shape)
     states, truth, climatology = (5e4 + 100 * rng.standard_normal(shape) for _ in range(3))
-    return states, truth, climatology, grid.area_weights
+    return states, truth, climatology, regions.whole(grid.area_weights)
 
 
 def test_scores_of_two_cells_by_hand():
     """Errors 1 and 3 with areas 3:1: bias (3+3)/4, MSE (3+9)/4; anomalies (2, 4) against (1, 1): acc
     10/sqrt(28 x 4).
     """
-    sums = score_sums(field(3, 5), field(2, 2), field(1, 1), np.array([[3.0], [1.0]]), TIMES[:1], ["z500"])
-    result = finish(sums).isel(time=0, channel=0)
+    sums = score_sums(
+        field(3, 5), field(2, 2), field(1, 1), regions.whole(np.array([[3.0], [1.0]])), TIMES[:1], ["z500"]
+    )
+    result = finish(sums).isel(region=0, time=0, channel=0)
     assert result["bias"] == pytest.approx(1.5)
     assert result["rmse"] == pytest.approx(np.sqrt(3.0))
     assert result["mae"] == pytest.approx(1.5)
@@ -42,20 +44,20 @@ def test_scores_of_two_cells_by_hand():
 
 
 def test_errors_of_opposite_sign_cancel_in_the_bias_only():
-    sums = score_sums(field(3, 1), field(2, 2), field(0, 0), np.ones((2, 1)), TIMES[:1], ["z500"])
-    result = finish(sums).isel(time=0, channel=0)
+    sums = score_sums(field(3, 1), field(2, 2), field(0, 0), regions.whole(np.ones((2, 1))), TIMES[:1], ["z500"])
+    result = finish(sums).isel(region=0, time=0, channel=0)
     assert [float(result[name]) for name in ("bias", "rmse", "mae")] == [0.0, 1.0, 1.0]
 
 
 def test_rmse_over_times_is_the_root_of_the_mean_square():
     """RMSE 3 and 4 together: sqrt((9 + 16) / 2), not 3.5."""
     states, zero = np.concatenate([field(3, 3), field(4, 4)]), np.zeros((2, 1, 2, 1))
-    sums = score_sums(states, zero, zero, np.ones((2, 1)), TIMES[:2], ["z500"])
+    sums = score_sums(states, zero, zero, regions.whole(np.ones((2, 1))), TIMES[:2], ["z500"])
     assert mean_over(sums, TIMES[:2])["rmse"].item() == pytest.approx(np.sqrt(12.5))
 
 
 def test_a_perfect_forecast_of_the_climatology_has_no_anomaly_correlation():
-    sums = score_sums(field(1, 1), field(2, 2), field(1, 1), np.ones((2, 1)), TIMES[:1], ["z500"])
+    sums = score_sums(field(1, 1), field(2, 2), field(1, 1), regions.whole(np.ones((2, 1))), TIMES[:1], ["z500"])
     assert np.isnan(finish(sums)["acc"].item())
 
 
@@ -84,15 +86,17 @@ def test_rmse_equals_the_scores_package(random_states):
     states, truth, climatology, area = random_states
     arrays = [xr.DataArray(a, dims=("time", "channel", "lat", "lon")) for a in (states, truth)]
     expected = independent.continuous.rmse(
-        *arrays, reduce_dims=["lat", "lon"], weights=xr.DataArray(area, dims=("lat", "lon"))
+        *arrays, reduce_dims=["lat", "lon"], weights=xr.DataArray(area.values[0], dims=("lat", "lon"))
     )
-    ours = finish(score_sums(states, truth, climatology, area, TIMES, NAMES))["rmse"]
+    ours = finish(score_sums(states, truth, climatology, area, TIMES, NAMES))["rmse"].isel(region=0)
     np.testing.assert_allclose(ours.values, expected.values, rtol=1e-6)
 
 
 def test_the_norm_of_the_area_weights_does_not_matter(random_states):
     *fields, area = random_states
-    one, other = (finish(score_sums(*fields, weights, TIMES, NAMES)) for weights in (area, 7 * area))
+    one, other = (
+        finish(score_sums(*fields, weights, TIMES, NAMES)) for weights in (area, regions.whole(7 * area.values[0]))
+    )
     xr.testing.assert_allclose(one, other, rtol=1e-12)
 
 

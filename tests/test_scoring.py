@@ -49,7 +49,7 @@ def test_the_summary_collects_every_experiment_and_network(run, summary):
     assert summary["autoencoders"]["main"]["compression"] == 8.0
     assert summary["forecasts"]["rmse"]["perfect start"]["z500"]["0 d"] == 0.0
     for name in EXPERIMENTS:
-        finished = pd.read_csv(run.layout.finished_scores(name)).set_index(["kind", "channel"])
+        finished = globe(run, name)
         assert len(finished) == 2 * len(run.channels)
         for kind in ("analysis", "background"):
             for score in ("rmse", "bias", "acc"):
@@ -60,7 +60,7 @@ def test_the_summary_collects_every_experiment_and_network(run, summary):
 
 def test_finished_scores_are_those_of_the_archive_after_the_spin_up(run):
     """RMSE and bias of z850 by hand from the archive and the truth; float32 fields."""
-    finished = pd.read_csv(run.layout.finished_scores("l4dvar")).set_index(["kind", "channel"]).loc["analysis", :]
+    finished = globe(run, "l4dvar").loc["analysis", :]
     archive = store.open_archive(run.layout.archive("l4dvar")).isel(time=slice(4, None))
     truth = run.store("test").at(archive["time"].values)[:, run.channels.position("z850")]
     error = archive["geopotential"].sel(level=850).values.astype(float) - truth
@@ -186,3 +186,10 @@ def test_summary_and_figures_of_saved_scores_need_no_torch():
     code = "import sys; from lara.experiment import drawing, summary; print({'torch', 'zarr'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"
+
+
+def globe(run, name):
+    """Finished scores of the globe by kind and channel."""
+    table = pd.read_csv(run.layout.finished_scores(name))
+    assert table["region"].nunique() == 4
+    return table[table["region"] == "globe"].set_index(["kind", "channel"])

@@ -131,6 +131,19 @@ class Layout:
         return self.root / "scores" / f"{experiment}-forecasts.nc"
 
     @property
+    def error_structure(self) -> Path:
+        """Correlations of background errors in every space."""
+        return self.root / "scores" / "error-structure.nc"
+
+    def structure(self, source: str) -> Path:
+        """Spectra, tails, lags, balance and budgets of an experiment, of the truth or of its reconstruction."""
+        return self.root / "scores" / f"{source}-structure.nc"
+
+    def latent_space(self, figure: str) -> Path:
+        """What the decoder makes of latent states, figure by figure."""
+        return self.root / "scores" / f"latent-space-{figure}.nc"
+
+    @property
     def osse(self) -> Path:
         """Analysis and forecast errors of the suite `osse`, method by method with intervals."""
         return self.root / "scores" / "osse.csv"
@@ -181,6 +194,11 @@ class Layout:
     def costs(self) -> Path:
         """Resources used by every job."""
         return self.root / "benchmarks" / "costs.csv"
+
+    @property
+    def page(self) -> Path:
+        """Headline table, health, provenance and figures, to be opened in a browser."""
+        return self.root / "index.html"
 
     @property
     def summary(self) -> Path:

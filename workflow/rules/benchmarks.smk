@@ -5,13 +5,13 @@ rule collect_benchmarks:
     """Wall time, processor time and peak memory of every job of this configuration, in one table and one figure."""
     input:
         RUN.summary,
-        rules.figures.input,
+        [RUN.figure(name) for name in DEFAULT_FIGURES],
         rules.verification.input,
         rules.covariance.input,
         rules.data.input,
     output:
         table=RUN.costs,
-        figure=report(RUN.figure("costs"), category="benchmarks"),
+        figure=report(RUN.figure("costs"), category="methods"),
     log:
         RUN.log("collect-benchmarks"),
     conda:
@@ -21,7 +21,7 @@ rule collect_benchmarks:
         mem_mb=2000,
         runtime=20,
     params:
-        names=[sorted(CONFIG.datasets), sorted(CONFIG.autoencoders), sorted(EXPERIMENTS)],
+        names=[sorted(CONFIG.datasets), sorted(DEFAULT_AUTOENCODERS), sorted(EXPERIMENTS)],
         code=code("experiment/drawing", "verification/figures/costs", "verification/figures/style"),
         run=RUN.root,
     shell:

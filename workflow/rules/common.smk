@@ -8,6 +8,7 @@ from lara import config as configuration
 from lara.config.experiments import MODEL_SPACE
 from lara.layout import Layout
 from lara.receipts import digest
+from lara.verification.figures import captions
 
 try:
     CONFIG = configuration.parse(config)
@@ -19,13 +20,18 @@ os.environ |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.ge
 
 RUN = Layout(Path("results") / CONFIG.name)
 PACKAGE = Path(workflow.basedir) / "workflow" / "lara"
-TRANSFORMERS = [name for name, a in CONFIG.autoencoders.items() if a.kind == "transformer"]
+DEFAULT_AUTOENCODERS = CONFIG.default_autoencoders
+TRANSFORMERS = [name for name in DEFAULT_AUTOENCODERS if CONFIG.autoencoders[name].kind == "transformer"]
 SIMULATED = CONFIG.source.kind == "simulated"
 EXPERIMENTS = list(CONFIG.experiments)
-REANALYSIS, OSSE = CONFIG.suite("reanalysis"), CONFIG.suite("osse")
+REANALYSIS, OSSE, SIZES = (CONFIG.suite(name) for name in ("reanalysis", "osse", "sizes"))
 ENSEMBLES = [name for name, experiment in CONFIG.experiments.items() if experiment.has_spread]
 TUNED = [name for name, experiment in CONFIG.experiments.items() if experiment.tuned]
 REFERENCE = CONFIG.verification.reference
+LINEAR = [name for name in DEFAULT_AUTOENCODERS if name not in TRANSFORMERS]
+STRUCTURES = [RUN.structure(source) for source in ("truth", "reconstruction", *REANALYSIS)]
+SHOWN_SPACES = list(dict.fromkeys([CONFIG.experiments[REFERENCE].space, *LINEAR[:1]]))
+LATENT_FIGURES = ("fig5a_latent_influence", "fig5b_imbalanced_input", "fig6a_affine", "fig6b_linear_range")
 TRAINING_THREADS = max(1, (workflow.cores or 16) // 2)  # the two networks train side by side
 
 
@@ -45,6 +51,15 @@ CYCLING_CODE = (  # what the result of a cycled window depends on
     "covariance/",
     "observations/",
     "networks/",
+)
+
+
+STRUCTURE_CODE = (
+    "experiment/structure",
+    "experiment/scoring",
+    "experiment/comparing",
+    "covariance/harmonics",
+    *(f"verification/{name}" for name in ("aggregation", "lags", "physics", "regions", "spectra", "tails")),
 )
 
 
@@ -164,6 +179,14 @@ def experiment_settings(wildcards):
     return own
 
 
+def structure_settings(wildcards):
+    """Which times of an experiment are looked at."""
+    return {
+        "spin_up_days": CONFIG.spin_up_days(wildcards.experiment),
+        **settings("verification", "forecaster.relaxation_days"),
+    }
+
+
 def tuning_settings(wildcards):
     """What a search depends on beyond its inputs: the scheme, not the period it is for."""
     own = settings("step_hours", "forecaster.relaxation_days", "minimiser", "tuning", "quality_control.huber")
@@ -212,12 +235,48 @@ def windows_of_reference():
 def drawing_code(figure):
     """Modules that draw a figure."""
     families = ("spread_skill", "single_observation")  # a figure per experiment or case
-    return f"verification/figures/{next((family for family in families if figure.startswith(family)), figure)}"
+    own = next((family for family in families if figure.startswith(family)), figure)
+    shared = ["verification/figures/single_observation"] if figure == "fig4_single_observation" else []
+    return [f"verification/figures/{own}", *shared]
+
+
+def category_of(wildcards):
+    """Category of a figure in the report."""
+    return captions.of(wildcards.figure)[0]
+
+
+def caption_of(wildcards):
+    """What a figure is to be read for, and of which run; n stands in the figure."""
+    grid, reference = CONFIG.grid, CONFIG.experiments[REFERENCE]
+    run = f"Run `{CONFIG.name}`: {len(CONFIG.state.channels)} channels on {grid.latitudes} x {grid.longitudes} points, "
+    scored = f"{reference.days - CONFIG.spin_up_days(REFERENCE)} days scored after {CONFIG.spin_up_days(REFERENCE)}"
+    return f"{captions.of(wildcards.figure)[1]} {run}reference {REFERENCE}, {scored} of spin-up."
 
 
 def truth_of(name):
     """Receipt of the dataset that an experiment is scored against."""
     return RUN.dataset_receipt(CONFIG.experiments[name].dataset)
+
+
+def size_results(name):
+    """What is compared of an experiment of the suite `sizes`."""
+    return [RUN.scores(name), RUN.errors(space_of(name)), RUN.background_error(space_of(name))]
+
+
+def no_sizes(wildcards):
+    """Why there is no sweep."""
+    raise ValueError(
+        f"no experiment of run '{CONFIG.name}' is of suite `sizes`: add autoencoders and experiments of it"
+    )
+
+
+def real_observations(wildcards):
+    """What `fig3_gdas` is drawn from; no source of this version has it."""
+    raise ValueError(
+        f"fig3_gdas needs real observations (GDAS PREPBUFR or IODA files) and ERA5 as their truth; run '{CONFIG.name}' has "
+        f"simulated observations of source '{CONFIG.source.kind}': see fig3_osse for the same comparison in a twin "
+        "experiment"
+    )
 
 
 def of_the_default_run(wildcards):

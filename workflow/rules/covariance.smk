@@ -31,6 +31,35 @@ rule estimate_background_error:
         " --threads {threads} 2>&1 | tee {log}"
 
 
+rule measure_error_structure:
+    """Correlations of forecast differences across channels and distance, and how near B is to diagonal."""
+    input:
+        [RUN.weights(name) for name in SHOWN_SPACES],
+        statistics=RUN.statistics,
+        forecaster=RUN.weights("forecaster"),
+        training=[RUN.dataset_receipt(name) for name in CONFIG.using("training")],
+    output:
+        RUN.error_structure,
+    log:
+        RUN.log("measure-error-structure"),
+    benchmark:
+        RUN.benchmark("measure-error-structure")
+    conda:
+        "../../envs/gpu.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=6000,
+        runtime=120,
+    params:
+        settings=settings("seed", "background_error", "forecaster.relaxation_days", "verification.headline"),
+        corrections=[corrections_of(space) for space in SHOWN_SPACES],
+        code=code("covariance/nmc", "experiment/error_structure", "verification/correlation", "networks/"),
+        run=RUN.root,
+    shell:
+        "lara measure-error-structure --run {params.run} --threads {threads} 2>&1 | tee {log}"
+
+
 rule tune_experiment:
     """Factors on B and R by maximum likelihood of innovations, cycling over validation windows."""
     input:

@@ -15,21 +15,40 @@ TABLE_FIGURES = {
     "innovations": [RUN.innovations(REFERENCE)],
     "convergence": [RUN.health(REFERENCE)],
 }
+MORE_FIELD_FIGURES = {  # drawn by `figures`, left out of `all` for its time
+    "fig1_framework": [*windows_of_reference(), RUN.feedback(REFERENCE)],
+    "fig2_background_error": [RUN.error_structure],
+    **{name: [RUN.latent_space(name)] for name in LATENT_FIGURES},
+    **dict.fromkeys(("spectra", "extremes", "balance", "budgets"), STRUCTURES),
+}
+OSSE_FIGURES = (
+    {
+        "fig3_osse": [*map(RUN.scores, OSSE), *map(RUN.forecast_scores, OSSE), RUN.errors(SHOWN_AUTOENCODER)],
+        "fig3_cycling": [*map(RUN.scores, OSSE), *map(RUN.feedback, OSSE), RUN.errors(SHOWN_AUTOENCODER)],
+    }
+    if OSSE
+    else {}
+)
+CASES = [name for name, case in CONFIG.single_observations.items() if case.level is not None]
 ASKED_FIELD_FIGURES = {  # drawn by targets of their own
     **{f"spread_skill_{name}": [RUN.ensemble_scores(name)] for name in ENSEMBLES},
-    **{
-        f"single_observation_{name}": [RUN.increments(name)]
-        for name, case in CONFIG.single_observations.items()
-        if case.level is not None
-    },
+    **{f"single_observation_{name}": [RUN.increments(name)] for name in CASES},
+    **OSSE_FIGURES,
+    **({"fig4_single_observation": [RUN.increments(name) for name in CASES]} if CASES else {}),
 }
 ASKED_TABLE_FIGURES = {
     "minimisers": [RUN.comparison("minimisers")],
     "batching": [RUN.comparison("batching")],
     **({"osse": [RUN.osse]} if OSSE else {}),
     **({"tuning": [RUN.tuning_trials(name) for name in TUNED]} if TUNED else {}),
+    **({"fig7_latent_size": [path for name in SIZES for path in size_results(name)]} if SIZES else {}),
+    "table_cost": [RUN.health(name) for name in [*REANALYSIS, *OSSE] if variational(name)],
 }
-DRAWN_FROM = FIELD_FIGURES | TABLE_FIGURES | ASKED_FIELD_FIGURES | ASKED_TABLE_FIGURES
+DEFAULT_FIGURES = [*FIELD_FIGURES, *TABLE_FIGURES]
+ALL_FIELD_FIGURES = FIELD_FIGURES | MORE_FIELD_FIGURES | ASKED_FIELD_FIGURES
+ALL_TABLE_FIGURES = TABLE_FIGURES | ASKED_TABLE_FIGURES
+DRAWN_FROM = ALL_FIELD_FIGURES | ALL_TABLE_FIGURES
+PAPER_FIGURES = ("fig3_osse", "fig3_cycling", "fig4_single_observation", "table_cost")
 
 
 rule draw_figure:
@@ -38,13 +57,13 @@ rule draw_figure:
         lambda wildcards: DRAWN_FROM[wildcards.figure],
     output:
         RUN.figure_fields("{figure}"),
-        report(RUN.figure("{figure}"), category="figures"),
+        report(RUN.figure("{figure}"), category=category_of, caption="../report/figure.rst"),
     log:
         RUN.log("draw-figure-{figure}"),
     benchmark:
         RUN.benchmark("draw-figure-{figure}")
     wildcard_constraints:
-        figure=one_of(FIELD_FIGURES | ASKED_FIELD_FIGURES),
+        figure=one_of(ALL_FIELD_FIGURES),
     conda:
         "../../envs/cpu.yaml"
     threads: 1
@@ -57,16 +76,23 @@ rule draw_figure:
             "experiment/drawing",
             "experiment/comparing",
             "experiment/scoring",
+            "experiment/framework",
+            "experiment/osse",
+            "verification/innovations",
+            "verification/physics",
+            "verification/spectra",
+            "verification/tails",
             "verification/scores",
             "verification/significance",
             "experiment/saving",
             "verification/convergence",
             "verification/ensemble",
             "verification/throughput",
-            drawing_code(wildcards.figure),
+            *drawing_code(wildcards.figure),
             "verification/figures/maps",
             "verification/figures/style",
         ),
+        caption=caption_of,
         run=RUN.root,
     shell:
         "lara draw-figure --run {params.run} --figure {wildcards.figure} --threads {threads} 2>&1 | tee {log}"
@@ -75,15 +101,60 @@ rule draw_figure:
 use rule draw_figure as draw_figure_of_table with:
     output:
         RUN.figure_table("{figure}"),
-        report(RUN.figure("{figure}"), category="figures"),
+        report(RUN.figure("{figure}"), category=category_of, caption="../report/figure.rst"),
     wildcard_constraints:
-        figure=one_of(TABLE_FIGURES | ASKED_TABLE_FIGURES),
+        figure=one_of(ALL_TABLE_FIGURES),
 
 
 rule figures:
-    """Every figure of the run."""
+    """Every figure that needs no more than `all` has made."""
     input:
-        [RUN.figure(name) for name in [*FIELD_FIGURES, *TABLE_FIGURES]],
+        [RUN.figure(name) for name in [*DEFAULT_FIGURES, *MORE_FIELD_FIGURES]],
+
+
+rule write_page:
+    """Headline table, health, provenance and every figure there is, in one file for a browser."""
+    input:
+        RUN.summary,
+        [RUN.figure(name) for name in [*DEFAULT_FIGURES, "costs"]],
+        [RUN.dataset_receipt(name) for name in CONFIG.datasets],
+    output:
+        report(RUN.page, category="summary", caption="../report/page.rst"),
+    log:
+        RUN.log("write-page"),
+    benchmark:
+        RUN.benchmark("write-page")
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=settings("name", "seed", "verification"),
+        code=code("experiment/page", "verification/figures/captions"),
+        run=RUN.root,
+    shell:
+        "lara write-page --run {params.run} --threads {threads} 2>&1 | tee {log}"
+
+
+rule paper_figures:
+    """The figures after the paper's that need the suite `osse` and single observations too."""
+    input:
+        rules.figures.input,
+        [RUN.figure(name) for name in PAPER_FIGURES if name in DRAWN_FROM],
+
+
+rule fig7_latent_size:
+    """Autoencoders of several sizes with their own training budgets, their B and their analyses: the suite `sizes`."""
+    input:
+        [RUN.figure("fig7_latent_size")] if SIZES else no_sizes,
+
+
+rule fig3_gdas:
+    """The OSSE's figure against held-out observations and ERA5: refused until a run has both."""
+    input:
+        real_observations,
 
 
 rule readme_figure:

@@ -110,7 +110,35 @@ rule measure_forecaster:
         "lara measure-forecaster --run {params.run} --threads {threads} 2>&1 | tee {log}"
 
 
+rule measure_latent_space:
+    """What the decoder makes of latent states: influence of components, balance, affinity."""
+    input:
+        statistics=RUN.statistics,
+        weights=RUN.weights(space_of(REFERENCE)),
+        states=[RUN.dataset_receipt(name) for name in CONFIG.using("test")],
+    output:
+        [RUN.latent_space(name) for name in LATENT_FIGURES],
+    log:
+        RUN.log("measure-latent-space"),
+    benchmark:
+        RUN.benchmark("measure-latent-space")
+    conda:
+        "../../envs/gpu.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime=60,
+    params:
+        settings=settings("seed", "verification.headline"),
+        corrections=corrections_of(space_of(REFERENCE)),
+        code=code("experiment/latent_space", "verification/linearity", "autoencoder", "networks/", "normalise"),
+        run=RUN.root,
+    shell:
+        "lara measure-latent-space --run {params.run} --threads {threads} 2>&1 | tee {log}"
+
+
 rule models:
     """Every network and its measured errors."""
     input:
-        [RUN.errors(name) for name in [*CONFIG.autoencoders, "forecaster"]],
+        [RUN.errors(name) for name in [*DEFAULT_AUTOENCODERS, "forecaster"]],

@@ -29,7 +29,7 @@ rule compare_linear_gaussian:
         RUN.peers_installed,
     output:
         table=RUN.comparison("linear_gaussian"),
-        figure=report(RUN.figure("linear_gaussian"), category="peers"),
+        figure=report(RUN.figure("linear_gaussian"), category="methods"),
     log:
         RUN.log("compare-linear-gaussian"),
     benchmark:
@@ -53,7 +53,7 @@ rule compare_lorenz96:
         RUN.peers_installed,
     output:
         table=RUN.comparison("lorenz96"),
-        figure=report(RUN.figure("lorenz96"), category="peers"),
+        figure=report(RUN.figure("lorenz96"), category="methods"),
     log:
         RUN.log("compare-lorenz96"),
     benchmark:

@@ -28,6 +28,7 @@ rule score_experiment:
         settings=lambda wildcards: {"spin_up_days": CONFIG.spin_up_days(wildcards.experiment)},
         code=code(
             "verification/scores",
+            "verification/regions",
             "verification/innovations",
             "experiment/scoring",
             "experiment/comparing",
@@ -36,6 +37,63 @@ rule score_experiment:
     shell:
         "lara score-experiment --run {params.run} --experiment {wildcards.experiment}"
         " --threads {threads} 2>&1 | tee {log}"
+
+
+rule measure_structure:
+    """Spectra, tails, lags, balance, budgets of analyses after the spin-up, and noise of the first forecast steps."""
+    input:
+        statistics=RUN.statistics,
+        forecaster=RUN.weights("forecaster"),
+        truth=lambda wildcards: truth_of(wildcards.experiment),
+        archive=RUN.archive_receipt("{experiment}"),
+    output:
+        RUN.structure("{experiment}"),
+    log:
+        RUN.log("measure-structure-{experiment}"),
+    benchmark:
+        RUN.benchmark("measure-structure-{experiment}")
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        settings=structure_settings,
+        code=code(*STRUCTURE_CODE),
+        run=RUN.root,
+    shell:
+        "lara measure-structure --run {params.run} --experiment {wildcards.experiment}"
+        " --threads {threads} 2>&1 | tee {log}"
+
+
+rule measure_controls:
+    """The same of the truth and of its reconstruction, at the times of the reference experiment."""
+    input:
+        statistics=RUN.statistics,
+        forecaster=RUN.weights("forecaster"),
+        autoencoder=RUN.weights(space_of(REFERENCE)),
+        truth=truth_of(REFERENCE),
+        archive=RUN.archive_receipt(REFERENCE),
+    output:
+        [RUN.structure(source) for source in ("truth", "reconstruction")],
+    log:
+        RUN.log("measure-controls"),
+    benchmark:
+        RUN.benchmark("measure-controls")
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        settings=settings("verification", "forecaster.relaxation_days"),
+        corrections=corrections_of(space_of(REFERENCE)),
+        code=code(*STRUCTURE_CODE),
+        run=RUN.root,
+    shell:
+        "lara measure-controls --run {params.run} --threads {threads} 2>&1 | tee {log}"
 
 
 rule score_forecasts:

@@ -57,6 +57,44 @@ def score_ensemble(run: Run, name: str) -> None:
     write_dataset(scoring.score_ensemble(run, name), run.layout.ensemble_scores(name))
 
 
+@command("experiment")
+def measure_structure(run: Run, name: str) -> None:
+    """Spectra, tails, lags, balance, budgets and noise of an experiment's analyses."""
+    from lara.experiment import structure
+    from lara.experiment.saving import write_dataset
+
+    write_dataset(structure.measure_structure(run, name), run.layout.structure(name))
+
+
+@command()
+def measure_controls(run: Run, _: str) -> None:
+    """The same of the truth and of its reconstruction."""
+    from lara.experiment import structure
+    from lara.experiment.saving import write_dataset
+
+    for name, found in structure.measure_controls(run).items():
+        write_dataset(found, run.layout.structure(name))
+
+
+@command()
+def measure_error_structure(run: Run, _: str) -> None:
+    """Correlations of background errors in model space and in latent spaces."""
+    from lara.experiment import error_structure
+    from lara.experiment.saving import write_dataset
+
+    write_dataset(error_structure.measure_error_structure(run), run.layout.error_structure)
+
+
+@command()
+def measure_latent_space(run: Run, _: str) -> None:
+    """What the decoder makes of latent states: influence, balance, affinity."""
+    from lara.experiment import latent_space
+    from lara.experiment.saving import write_dataset
+
+    for figure, fields in latent_space.measure_latent_space(run).items():
+        write_dataset(fields, run.layout.latent_space(figure))
+
+
 @command()
 def compare_minimisers(run: Run, _: str) -> None:
     """Minimise the same windows by every method."""
@@ -136,6 +174,14 @@ def summarise(run: Run, _: str) -> None:
     from lara.experiment import summary
 
     summary.write_summary(run)
+
+
+@command()
+def write_page(run: Run, _: str) -> None:
+    """Headline table, health, provenance and figures on one page."""
+    from lara.experiment import page
+
+    page.write_page(run)
 
 
 @command()

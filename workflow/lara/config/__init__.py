@@ -105,6 +105,7 @@ class Config(Section):
     verification: Verification = Field(Verification(), description="scores and plots")
     osse: Comparison = Field(Comparison(), description="scores of the suite `osse`")
     ensemble: Comparison = Field(Comparison(), description="scores of the suite `ensemble`")
+    sizes: Comparison = Field(Comparison(), description="scores of the suite `sizes`")
     single_observations: dict[Name, SingleObservation] = Field(
         default_factory=dict, description="single-observation cases by name"
     )
@@ -146,6 +147,14 @@ class Config(Section):
     def spaces(self) -> list[str]:
         """Spaces that a background error covariance may be of."""
         return [*self.autoencoders, MODEL_SPACE]
+
+    @property
+    def default_autoencoders(self) -> list[str]:
+        """Autoencoders of the default target: all but those that only experiments of the suite `sizes` use."""
+        users = {
+            name: {e.suite for e in self.experiments.values() if e.autoencoder == name} for name in self.autoencoders
+        }
+        return [name for name, suites in users.items() if suites != {"sizes"}]
 
     def suite(self, name: str) -> list[str]:
         """Names of the experiments of a suite."""

@@ -23,6 +23,10 @@ Check = Callable[["Config"], Iterator[str]]
 
 SIMULATED_STEP_HOURS = 6
 LATITUDES = {21: 32, 31: 48, 42: 64, 63: 96, 85: 128}  # Gaussian rows by truncation; twice as many longitudes
+TAKEN = (
+    ("autoencoders", "forecaster"),
+    *(("experiments", name) for name in ("forecasts", "truth", "reconstruction")),
+)
 TRAINING_DAYS = 30  # fewer give no statistics
 
 
@@ -85,7 +89,7 @@ def era5(config: Config) -> Iterator[str]:
 
 def names(config: Config) -> Iterator[str]:
     """Folders and files of results carry these names."""
-    for key, taken in (("autoencoders", "forecaster"), ("experiments", "forecasts")):
+    for key, taken in TAKEN:
         if taken in getattr(config, key):
             yield f"{key}.{taken}: the name is taken by the {taken}: choose another"
 

@@ -37,6 +37,13 @@ def windows_of(chosen: Experiment, begin: np.datetime64, end: np.datetime64) -> 
     return windows(begin, end, chosen.slots, hours(chosen.slot_hours), chosen.overlap)
 
 
+def middle_window(run: Run, name: str) -> Window:
+    """The window in the middle of an experiment's scored period."""
+    period = windows_of(run.config.experiments[name], *(time(moment) for moment in run.config.period(name)))
+    scored = [window for window in period if window.fresh[0] >= evaluation_begin(run, name)]
+    return scored[len(scored) // 2]
+
+
 def controls(run: Run, name: str, method: str) -> list[str]:
     """Experiments of the suite of `name`, other than itself, that use a method."""
     suite = run.config.suite(run.config.experiments[name].suite)
@@ -51,7 +58,7 @@ def shown_autoencoder(run: Run) -> str:
 def all_sums(run: Run) -> xr.Dataset:
     """Sums (experiment, kind, time, channel) of every experiment of the default suite; ValueError when times differ."""
     names = run.config.suite("reanalysis")
-    parts = [xr.load_dataset(run.layout.scores(name)) for name in names]
+    parts = [xr.load_dataset(run.layout.scores(name)).sel(region="globe", drop=True) for name in names]
     return xr.concat(parts, pd.Index(names, name="experiment"), join="exact")
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from lara.experiment import drawing_comparisons
-from lara.experiment.comparing import all_sums, block_length, evaluation_begin, shown_autoencoder, windows_of
-from lara.experiment.run import Run, hours, time
+from lara.experiment import drawing_comparisons, drawing_osse, drawing_paper, drawing_sizes, drawing_structure
+from lara.experiment.comparing import all_sums, block_length, evaluation_begin, middle_window, shown_autoencoder
+from lara.experiment.run import Run, hours
 from lara.experiment.saving import keep_fields, keep_table
 from lara.verification import scores
 from lara.verification.figures import (
@@ -36,7 +35,8 @@ FORECASTER_TARGETS = {6: 0.50, 24: 0.55}
 
 def draw(run: Run, name: str) -> None:
     """Draw a figure; its arrays are kept beside it. KeyError names the figures there are."""
-    known = {**FIGURES, **drawing_comparisons.figures(run)}
+    more = drawing_paper.FIGURES | drawing_osse.FIGURES | drawing_structure.FIGURES | drawing_sizes.FIGURES
+    known = FIGURES | more | drawing_comparisons.figures(run)
     if name not in known:
         raise KeyError(f"no figure '{name}': choose one of {', '.join(known)}")
     run.layout.figure(name).parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,7 @@ def draw(run: Run, name: str) -> None:
 
 def draw_learning_curves(run: Run) -> Figure:
     """Loss against step for every trained network."""
-    trained = [name for name, chosen in run.config.autoencoders.items() if chosen.kind != "pca"]
+    trained = [name for name in run.config.default_autoencoders if run.config.autoencoders[name].kind != "pca"]
     parts = [
         pd.read_csv(path).assign(network=name, curve=path.stem)
         for name in [*trained, "forecaster"]
@@ -68,14 +68,9 @@ def mapped_fields(run: Run, name: str) -> xr.Dataset:
     from lara.experiment.scoring import states_of
 
     mapped = run.config.verification.headline[0]
-    archive = store.open_archive(run.layout.archive(name))
-    chosen = run.config.experiments[name]
-    period = windows_of(chosen, *(time(moment) for moment in run.config.period(name)))
-    times = np.array([window.fresh[0] for window in period])
-    scored = times[times >= evaluation_begin(run)]
-    archive = archive.sel(time=scored[len(scored) // 2 : len(scored) // 2 + 1])
+    archive = store.open_archive(run.layout.archive(name)).sel(time=[middle_window(run, name).fresh[0]])
     fields = {
-        "truth": run.store(chosen.dataset).at(archive["time"].values),
+        "truth": run.store(run.config.experiments[name].dataset).at(archive["time"].values),
         "background": states_of(run, archive, "_background"),
         "analysis": states_of(run, archive, ""),
     }
@@ -165,7 +160,7 @@ def jobs(run: Run) -> list[str]:
     several = [
         (("generate-dataset",), config.datasets),
         (("simulate-observations", "screen-observations"), config.using("test")),
-        (("train-autoencoder", "measure-autoencoder"), config.autoencoders),
+        (("train-autoencoder", "measure-autoencoder"), config.default_autoencoders),
         (("estimate-background-error",), spaces),
         (("cycle-experiment", "score-experiment"), cycled),
         (("draw-figure",), FIGURES),

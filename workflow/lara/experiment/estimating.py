@@ -135,7 +135,8 @@ def _jobs(config: Config, devices: int = 1) -> Iterator[Estimate]:
     run = Run(config, Layout(Path("results") / config.name))
     networks = Networks(run)
     yield from _datasets(run)
-    for name, autoencoder in config.autoencoders.items():
+    for name in config.default_autoencoders:
+        autoencoder = config.autoencoders[name]
         if autoencoder.kind == "transformer":
             weights = sum(part.numel() for part in run.new_autoencoder(name).parameters())
             yield _training(

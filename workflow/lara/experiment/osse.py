@@ -30,24 +30,37 @@ LEADS = (1.0, 3.0, 5.0)
 
 def compare_osse(run: Run) -> pd.DataFrame:
     """The table of a run's suite `osse` at the headline channels, from its saved scores."""
-    names, headline = run.config.suite("osse"), list(run.config.verification.headline)
-    analyses = {name: _analysis_errors(run, name).sel(channel=headline) for name in names}
-    forecasts = {
-        name: xr.load_dataset(run.layout.forecast_scores(name))["squared_error"].sel(channel=headline) for name in names
-    }
     return osse_table(
-        shared_errors(analyses, {name: last_slots(run, name) for name in names}),
-        shared_forecasts(forecasts),
-        run.config.osse.reference or names[0],
+        analysis_errors(run),
+        forecast_errors(run),
+        run.config.osse.reference or run.config.suite("osse")[0],
         lambda: run.generator("bootstrap"),
         [lead for lead in LEADS if lead <= run.config.verification.lead_days],
     )
 
 
+def analysis_errors(run: Run) -> xr.DataArray:
+    """Area-mean squared analysis errors (experiment, time, channel) of a run's suite, headline channels."""
+    names, headline = run.config.suite("osse"), list(run.config.verification.headline)
+    errors = {name: _analysis_errors(run, name).sel(channel=headline) for name in names}
+    return shared_errors(errors, {name: last_slots(run, name) for name in names})
+
+
+def forecast_errors(run: Run) -> xr.DataArray:
+    """The same of forecasts (experiment, init, lead_time, channel)."""
+    names, headline = run.config.suite("osse"), list(run.config.verification.headline)
+    files = {name: xr.load_dataset(run.layout.forecast_scores(name)) for name in names}
+    return shared_forecasts({name: file["squared_error"].sel(channel=headline) for name, file in files.items()})
+
+
+def analysis_sums(run: Run, name: str) -> xr.Dataset:
+    """Sums of the analyses of an experiment over the globe (time, channel)."""
+    return xr.load_dataset(run.layout.scores(name)).sel(kind="analysis", region="globe", drop=True)
+
+
 def _analysis_errors(run: Run, name: str) -> xr.DataArray:
     """Area-mean squared analysis errors (time, channel) after the spin-up."""
-    sums = xr.load_dataset(run.layout.scores(name)).sel(kind="analysis", drop=True)
-    squares: xr.DataArray = scores.finish(sums)["rmse"] ** 2
+    squares: xr.DataArray = scores.finish(analysis_sums(run, name))["rmse"] ** 2
     return squares.sel(time=slice(evaluation_begin(run, name), None))
 
 

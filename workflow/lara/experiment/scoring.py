@@ -16,7 +16,7 @@ from lara.experiment.comparing import block_length, controls, evaluation_begin, 
 from lara.experiment.run import Run, hours
 from lara.observations import table as tables
 from lara.variables import VARIABLES
-from lara.verification import ensemble, innovations, scores
+from lara.verification import ensemble, innovations, regions, scores
 from lara.verification.significance import rmse_interval
 
 Source = Callable[[np.datetime64, np.ndarray], Tensor]
@@ -24,7 +24,7 @@ STARTS = "forecasts start at the last slot of a window: no analysis has seen an 
 
 
 def score_experiment(run: Run, name: str) -> xr.Dataset:
-    """Sums for the scores of analyses and backgrounds (kind, time, channel) against the truth."""
+    """Sums for the scores of analyses and backgrounds (kind, region, time, channel) against the truth."""
     archive = store.open_archive(run.layout.archive(name))
     kinds = {"analysis": "", "background": "_background"}
     parts = [_score(run, name, states_of(run, archive, suffix), archive["time"].values) for suffix in kinds.values()]
@@ -32,11 +32,11 @@ def score_experiment(run: Run, name: str) -> xr.Dataset:
 
 
 def finish_scores(run: Run, name: str, sums: xr.Dataset) -> pd.DataFrame:
-    """RMSE, bias, MAE (SI) and ACC by kind and channel over the n times after an experiment's spin-up."""
+    """Scores (SI; acc 1) by kind, region and channel over the n times after an experiment's spin-up."""
     scored = slice(evaluation_begin(run, name), None)
-    table = scores.mean_over(sums, scored)[["rmse", "bias", "mae", "acc"]].to_dataframe().reset_index()
+    table = scores.mean_over(sums, scored).to_dataframe(dim_order=["kind", "region", "channel"]).reset_index()
     units = {channel.name: VARIABLES[channel.variable].units for channel in run.channels.channels}
-    table.insert(2, "units", table["channel"].map(units))
+    table.insert(3, "units", table["channel"].map(units))
     return table.assign(n=sums.sel(time=scored).sizes["time"])
 
 
@@ -87,7 +87,7 @@ def forecast_errors(run: Run, name: str, inits: np.ndarray) -> xr.DataArray:
 
     def forecasts(init: np.datetime64, leads: np.ndarray) -> Tensor:
         start = torch.from_numpy(states_of(run, archive.sel(time=[init]), ""))
-        return _trajectory(run, start.to(run.device), init + leads).cpu()
+        return trajectory(run, start.to(run.device), init + leads).cpu()
 
     return _errors(run, name, {name: forecasts}, inits)
 
@@ -104,7 +104,7 @@ def _baselines(run: Run, name: str, inits: np.ndarray) -> list[xr.DataArray]:
         return torch.from_numpy(run.statistics.climatology_at(init + leads)).float()
 
     def perfect(init: np.datetime64, leads: np.ndarray) -> Tensor:
-        return _trajectory(run, run.tensor(truth.at(np.array([init]))), init + leads).cpu()
+        return trajectory(run, run.tensor(truth.at(np.array([init]))), init + leads).cpu()
 
     sources: dict[str, Source] = {"perfect start": perfect, "persistence": persistence, "climatology": climatology}
     return [_errors(run, name, sources, inits)]
@@ -123,7 +123,7 @@ def _errors(run: Run, name: str, sources: dict[str, Source], inits: np.ndarray) 
 
 
 @torch.no_grad()
-def _trajectory(run: Run, state: Tensor, times: np.ndarray) -> Tensor:
+def trajectory(run: Run, state: Tensor, times: np.ndarray) -> Tensor:
     """Forecast at `times` (k, c, y, x), the first of which is that of `state` (1, c, y, x)."""
     return integrate(run.forecast_step, state, times[None])[0]
 
@@ -137,7 +137,8 @@ def states_of(run: Run, archive: xr.Dataset, suffix: str) -> np.ndarray:
 def _score(run: Run, name: str, states: np.ndarray, times: np.ndarray) -> xr.Dataset:
     truth = run.store(run.config.experiments[name].dataset).at(times)
     climate = run.statistics.climatology_at(times)
-    return scores.score_sums(states, truth, climate, run.grid.area_weights, times, run.channels.names)
+    share = regions.shares(run.grid.latitude, run.grid.area_weights)
+    return scores.score_sums(states, truth, climate, share, times, run.channels.names)
 
 
 def score_ensemble(run: Run, name: str) -> xr.Dataset:

@@ -27,7 +27,7 @@ def summarise(run: Run) -> dict[str, object]:
     """Every headline figure of the run; fields in SI units."""
     return {
         "name": run.config.name,
-        "autoencoders": {name: summarise_autoencoder(run, name) for name in run.config.autoencoders},
+        "autoencoders": {name: summarise_autoencoder(run, name) for name in run.config.default_autoencoders},
         "forecaster": summarise_forecaster(run),
         "experiments": {name: summarise_experiment(run, name) for name in run.config.suite("reanalysis")},
         "differences": summarise_differences(run, run.config.verification.reference),

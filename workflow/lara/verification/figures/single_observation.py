@@ -30,33 +30,43 @@ def draw(fields: xr.Dataset, land: xr.DataArray | None = None) -> Figure:
     `site_latitude`, `site_longitude` (degrees), `channel` observed ("z500"), `departure` y − H(x_b) (SI), `time`. The
     spaces share the colours of a row. `land` is a fraction. ValueError unless the channel is on a pressure level.
     """
-    observed, site = style.channel(fields.attrs["channel"]), fields.attrs["site_longitude"]
-    if observed.level is None:
-        raise ValueError(f"{observed.name} is at the surface; draw an observation on a pressure level, as z500")
-    shown = _about(fields, site)
-    coast = None if land is None else _about(land.to_dataset(name="land"), site)["land"]
-    spaces = [str(space) for space in shown["space"].values]
+    observed = style.channel(fields.attrs["channel"])
+    spaces = [str(space) for space in fields["space"].values]
     figure = Figure(figsize=(max(5.0 * len(spaces), 6.0), 9.6), layout="constrained")
     grid = figure.subplots(3, len(spaces), squeeze=False)
-    for (height, warmth, section), space in zip(grid.T, spaces, strict=True):
-        _height(height, shown, space, observed.level)
-        _warmth(warmth, shown, space, observed.level)
-        _section(section, shown, space)
-        section.plot([0], [observed.level], **TRIANGLE)
-        for axes in (height, warmth):
-            maps.coast(axes, coast)
-            _frame(axes, fields.attrs["site_latitude"])
-        for axes in (height, warmth, section):
-            _longitudes(axes, site)
-    for row, variable in zip(grid, "ztz", strict=True):
-        bar = figure.colorbar(row[0].collections[0], ax=list(row), shrink=0.8, pad=0.02)
-        bar.set_label(f"{variable} ({style.unit(variable)})")
+    case(grid, fields, land)
     departure = style.number(style.factor(observed.variable) * fields.attrs["departure"])
     figure.suptitle(
         f"{fields.attrs['site']}, {fields.attrs['time']} UTC: one {style.title(observed.name)}, "
         f"{departure} {style.unit(observed.variable)} from the background"
     )
     return figure
+
+
+def case(grid: np.ndarray, fields: xr.Dataset, land: xr.DataArray | None = None) -> None:
+    """Fill panels (3 rows, a column per space) with one case, `fields` as in `draw`, and colour bars beside them.
+
+    ValueError unless the channel is on a pressure level.
+    """
+    site, level = fields.attrs["site_longitude"], style.channel(fields.attrs["channel"]).level
+    if level is None:
+        name = fields.attrs["channel"]
+        raise ValueError(f"{name} is at the surface; draw an observation on a pressure level, as z500")
+    shown = _about(fields, site)
+    coast = None if land is None else _about(land.to_dataset(name="land"), site)["land"]
+    for (height, warmth, section), space in zip(grid.T, shown["space"].values, strict=True):
+        _height(height, shown, str(space), level)
+        _warmth(warmth, shown, str(space), level)
+        _section(section, shown, str(space))
+        section.plot([0], [level], **TRIANGLE)
+        for axes in (height, warmth):
+            maps.coast(axes, coast)
+            _frame(axes, fields.attrs["site_latitude"])
+        for axes in (height, warmth, section):
+            _longitudes(axes, site)
+    for row, variable in zip(grid, "ztz", strict=True):
+        bar = row[0].figure.colorbar(row[0].collections[0], ax=list(row), shrink=0.8, pad=0.02)
+        bar.set_label(f"{variable} ({style.unit(variable)})")
 
 
 def _about(fields: xr.Dataset, site: float) -> xr.Dataset:

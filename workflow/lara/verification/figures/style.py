@@ -29,10 +29,14 @@ COLOURS = {
     "l3dvar": PURPLE,
     "l4dvar": RED,
     "pca": GREEN,
+    "truth": GREY,
+    "reconstruction": GREY,
+    "pca-l4dvar": GREEN,
+    "pca-l3dvar": GREEN,
     "persistence": GREY,
     "climatology": GREY,
 }
-DASHES = {"persistence": "--", "climatology": ":"}
+DASHES = {"persistence": "--", "climatology": ":", "pca-l3dvar": "--", "reconstruction": "--"}
 DISPLAY_UNITS = {"q": (1e3, "g kg⁻¹"), "msl": (1e-2, "hPa")}  # factor from SI, unit
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 LARGE_PANELS = 4  # columns of panels at most
@@ -64,7 +68,7 @@ def colour(name: str) -> str:
 
 def line(name: str) -> dict[str, Any]:
     """Colour, dashes and label of the line of an experiment or source."""
-    return {"color": colour(name), "linestyle": DASHES.get(name, "-"), "label": name}
+    return {"color": colour(name), "linestyle": DASHES.get(name.removeprefix("osse-"), "-"), "label": name}
 
 
 def channel(name: str) -> Channel:

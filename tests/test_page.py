@@ -1,0 +1,78 @@
+"""The page of a run says what summary.json says, shows what has been drawn, and loads nothing from elsewhere."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+import worlds
+from lara.experiment import page
+
+SCORES = {"rmse": {"z500": 123.4, "t850": 1.25}}
+INTERVAL = {"difference": -3.21, "low": -4.5, "high": -1.5, "n": 80}
+SUMMARY = {
+    "name": "world",
+    "autoencoders": {"main": {"compression": 8.0, "dynamical_error_over_24h_change": 0.082}},
+    "forecaster": {"rmse_over_persistence": {"6": 0.4}},
+    "experiments": {
+        "l4dvar": {
+            **{"n": 80, "begin": "2001-01-26T00:00", "analysis": SCORES, "windows": 20, "evaluations_mean": 22.5},
+            **{"two_j_over_p_mean": 0.85, "stop_reasons": {"gradient tolerance reached": 20}},
+        },
+        "free": {"n": 80, "begin": "2001-01-26T00:00", "analysis": SCORES, "windows": 20},
+    },
+    "differences": {"l4dvar - free": {"z500": INTERVAL, "t850": INTERVAL}},
+}
+
+
+@pytest.fixture
+def run(world, tmp_path):
+    run = worlds.copied(world, tmp_path / "world")
+    run.layout.summary.write_text(json.dumps(SUMMARY))
+    run.layout.figure("rmse_over_time").parent.mkdir()
+    for name in ("rmse_over_time", "single_observation_east"):
+        run.layout.figure(name).write_bytes(b"\x89PNG")
+    return run
+
+
+class Tags(HTMLParser):
+    """Elements left open, and what is referred to."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.references = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.references += [value for key, value in attrs if key in ("src", "href")]
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_well_formed_and_refers_to_what_lies_beside_it(run):
+    assert worlds.lara(run.layout.root, "write-page") == 0
+    tags = Tags()
+    tags.feed(run.layout.page.read_text())
+    assert tags.open == []
+    pictures = [name for name in tags.references if name.endswith(".png")]
+    assert sorted(pictures) == ["figures/rmse_over_time.png", "figures/single_observation_east.png"]
+    assert all((run.layout.root / name).exists() for name in pictures)
+    assert not any(re.match(r"\w+:|//", name) for name in tags.references)
+
+
+def test_the_page_has_scores_with_units_and_intervals_health_and_digests(run):
+    text = page.page(run)
+    for words in ("z500 (m2 s-2)", "<td>123</td>", "-3.21 [-4.5, -1.5]", "20 gradient tolerance reached", "0.4 at 6 h"):
+        assert words in text, words
+    assert "<td>free</td><td>20</td><td>–</td>" in text  # a control minimises nothing
+    assert str(run.config.seed) in text
+    assert "Analysis error of every experiment." in text
+
+
+def test_without_a_summary_there_is_no_page(run, capsys):
+    run.layout.summary.unlink()
+    assert worlds.lara(run.layout.root, "write-page") == 2
+    assert "run snakemake, which makes it" in capsys.readouterr().err

@@ -1,0 +1,128 @@
+"""The page of a run: headline table, health, provenance and every figure with its caption, in one file to be opened.
+
+`index.html` lies in the run's folder and refers to the figures beside it; it loads nothing from elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from html import escape
+from importlib.metadata import version
+from typing import Any
+
+from lara import receipts
+from lara.experiment.run import Run
+from lara.variables import VARIABLES
+from lara.verification.figures import captions
+
+STYLE = (
+    "body{font:15px/1.45 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222}"
+    "table{border-collapse:collapse;margin:.6rem 0}td,th{padding:.25rem .7rem;border-bottom:1px solid #ddd;"
+    "text-align:right}td:first-child,th:first-child{text-align:left}img{max-width:100%}figure{margin:1.5rem 0}"
+    "figcaption{color:#555}code{background:#f4f4f4;padding:0 .2em}"
+)
+Rows = Iterable[Sequence[str]]
+
+
+def write_page(run: Run) -> None:
+    """Write `index.html` from summary.json and the figures there are; FileNotFoundError without a summary."""
+    receipts.write_bytes(run.layout.page, page(run).encode())
+
+
+def page(run: Run) -> str:
+    """The whole page."""
+    summary = json.loads(run.layout.summary.read_text())
+    parts = [
+        f"<h1>LARA run “{escape(run.config.name)}”</h1>",
+        "<h2>Analyses against the truth</h2>",
+        *_headline(run, summary),
+        "<h2>Health</h2>",
+        *_health(summary),
+        "<h2>Provenance</h2>",
+        *_provenance(run),
+        *_figures(run),
+    ]
+    head = f'<meta charset="utf-8"><title>LARA: {escape(run.config.name)}</title><style>{STYLE}</style>'
+    return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'
+
+
+def _headline(run: Run, summary: dict[str, Any]) -> list[str]:
+    """RMSE of analyses by experiment and channel, and differences of the reference with their intervals."""
+    headline, reference = run.config.verification.headline, run.config.verification.reference
+    experiments = summary["experiments"]
+    first = next(iter(experiments.values()))
+    rows = [
+        [name, *(_number(found["analysis"]["rmse"][c]) for c in headline), _number(found.get("two_j_over_p_mean"))]
+        for name, found in experiments.items()
+    ]
+    names = [f"{c} ({_unit(run, c)})" for c in headline]
+    pairs = [
+        [
+            pair,
+            *(f"{_number(by[c]['difference'])} [{_number(by[c]['low'])}, {_number(by[c]['high'])}]" for c in headline),
+        ]
+        for pair, by in summary["differences"].items()
+    ]
+    return [
+        f"<p>RMSE over the n = {first['n']} times from {escape(first['begin'])} UTC, area-weighted.</p>",
+        _table(["experiment", *names, "2J_min/p"], rows),
+        f"<p>RMSE of {escape(reference)} less that of each other, with its 95 % block-bootstrap interval.</p>",
+        _table(["difference", *names], pairs),
+    ]
+
+
+def _health(summary: dict[str, Any]) -> list[str]:
+    """Windows, work and why minimisations stopped."""
+    rows = []
+    for name, found in summary["experiments"].items():
+        reasons = ", ".join(f"{count} {reason}" for reason, count in found.get("stop_reasons", {}).items())
+        work = _number(found.get("evaluations_mean"))
+        rows.append([name, str(found["windows"]), work, _number(found.get("two_j_over_p_mean")), reasons or "–"])
+    networks = summary["autoencoders"].items()
+    errors = [[n, _number(f["compression"]), _number(f["dynamical_error_over_24h_change"])] for n, f in networks]
+    forecaster = summary["forecaster"]["rmse_over_persistence"]
+    skill = ", ".join(f"{_number(value)} at {lead} h" for lead, value in forecaster.items())
+    return [
+        _table(["experiment", "windows", "gradients per analysis", "2J_min/p", "stopped"], rows),
+        _table(["autoencoder", "compression", "error over 24 h change (z, t, u, v)"], errors),
+        f"<p>Forecast error over that of persistence: {skill}.</p>",
+    ]
+
+
+def _provenance(run: Run) -> list[str]:
+    """What the run was made of, by content."""
+    config = run.layout.config
+    rows = [["LARA", version("lara")], ["configuration", receipts.digest(config.read_text())]]
+    rows += [["seed", str(run.config.seed)], ["source", run.config.source.kind]]
+    for name in run.config.datasets:
+        path = run.layout.dataset_receipt(name)
+        rows.append([f"dataset {name}", receipts.read(path)["content"] if path.exists() else "not there"])
+    links = " · ".join(f'<a href="{name}">{name}</a>' for name in ("config.yaml", "summary.json", "scores/", "logs/"))
+    return [_table(["what", "digest or value"], rows), f"<p>{links}</p>"]
+
+
+def _figures(run: Run) -> list[str]:
+    """Figures that have been drawn, by category; each with what it is to be read for."""
+    drawn = sorted(path.stem for path in run.layout.figure("any").parent.glob("*.png"))
+    found: dict[str, list[str]] = {}
+    for name in drawn:
+        category, text = captions.of(name)
+        image = f'<img src="figures/{escape(name)}.png" alt="{escape(name)}">'
+        caption = f"<figcaption><b>{escape(name)}</b>: {escape(text)}</figcaption>"
+        found.setdefault(category, []).append(f'<figure id="{escape(name)}">{image}{caption}</figure>')
+    return [f"<h2>Figures: {escape(category)}</h2>{''.join(parts)}" for category, parts in sorted(found.items())]
+
+
+def _table(head: Sequence[str], rows: Rows) -> str:
+    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _unit(run: Run, channel: str) -> str:
+    return VARIABLES[run.channels.channels[run.channels.position(channel)].variable].units
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"

@@ -1,0 +1,52 @@
+"""Are increments as balanced as perfect ones, and do forecasts from the analyses start without a shock?"""
+
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lara.verification.figures import style
+
+
+@style.styled
+def draw(fields: xr.Dataset) -> Figure:
+    """Panels of what `fields` hold (source, …); attrs: n times.
+
+    `geostrophic` (level) and `hydrostatic` (layer) imbalance (1), `kinetic_energy` (part, wavenumber; m² s⁻²) and
+    `tendency` (step; Pa). Source `truth` stands for perfect increments and starts, `reconstruction` for the floor.
+    """
+    shown = [name for name in ("geostrophic", "hydrostatic", "kinetic_energy", "tendency") if name in fields]
+    figure, panels = style.panels(len(shown), width=3.5, height=3.6)
+    for axes, name in zip(panels, shown, strict=True):
+        for source in fields["source"].values:
+            PANELS[name](axes, fields[name].sel(source=source), str(source))
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    figure.suptitle(f"n = {fields.attrs['n']} times after the spin-up", fontsize=9)
+    return figure
+
+
+def _profile(axes: Axes, values: xr.DataArray, source: str) -> None:
+    coordinate = str(values.dims[0])
+    held = values.dropna(coordinate)
+    if held.size:
+        axes.plot(held, held[coordinate], marker="o", markersize=3, **style.line(source))
+    style.pressure_axis(axes, values[coordinate].values.tolist())
+    axes.set_xlabel("imbalance of increments (1)")
+    axes.set_title("geostrophic, 30°–70°" if coordinate == "level" else "hydrostatic, layers above")
+    axes.set_xlim(left=0)
+
+
+def _divergence(axes: Axes, values: xr.DataArray, source: str) -> None:
+    one = values.sel(part="divergent").isel(wavenumber=slice(1, None))
+    axes.plot(one["wavenumber"], one, **style.line(source))
+    axes.set(yscale="log", xlabel="total wavenumber n (1)", ylabel="divergent kinetic energy (m² s⁻²)")
+    axes.set_title("divergence spectrum")
+
+
+def _tendency(axes: Axes, values: xr.DataArray, source: str) -> None:
+    axes.plot(values["step"], values / 100, marker="o", markersize=3, **style.line(source))
+    axes.set(xlabel="forecast step (1)", ylabel="rms change of pressure (hPa)", title="first forecast steps")
+    axes.set_xticks(values["step"].values)
+
+
+PANELS = {"geostrophic": _profile, "hydrostatic": _profile, "kinetic_energy": _divergence, "tendency": _tendency}
