@@ -8,7 +8,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from lara.experiment import drawing_comparisons, drawing_osse, drawing_paper, drawing_sizes, drawing_structure
+from lara.experiment import drawing_comparisons
 from lara.experiment.comparing import all_sums, block_length, evaluation_begin, middle_window, shown_autoencoder
 from lara.experiment.run import Run, hours
 from lara.experiment.saving import keep_fields, keep_table
@@ -35,12 +35,20 @@ FORECASTER_TARGETS = {6: 0.50, 24: 0.55}
 
 def draw(run: Run, name: str) -> None:
     """Draw a figure; its arrays are kept beside it. KeyError names the figures there are."""
-    more = drawing_paper.FIGURES | drawing_osse.FIGURES | drawing_structure.FIGURES | drawing_sizes.FIGURES
-    known = FIGURES | more | drawing_comparisons.figures(run)
+    known = FIGURES | drawing_comparisons.figures(run)
+    if name not in known:
+        known |= _figures_that_compute()
     if name not in known:
         raise KeyError(f"no figure '{name}': choose one of {', '.join(known)}")
     run.layout.figure(name).parent.mkdir(parents=True, exist_ok=True)
     style.save(known[name](run), run.layout.figure(name))
+
+
+def _figures_that_compute() -> dict[str, Callable[[Run], Figure]]:
+    """Those whose numbers are finished while they are drawn; apart, since their modules import torch."""
+    from lara.experiment import drawing_osse, drawing_paper, drawing_sizes, drawing_structure
+
+    return drawing_paper.FIGURES | drawing_osse.FIGURES | drawing_structure.FIGURES | drawing_sizes.FIGURES
 
 
 def draw_learning_curves(run: Run) -> Figure:

@@ -19,8 +19,8 @@ def draw(fields: xr.Dataset) -> Figure:
     for axes, name in zip(panels, shown, strict=True):
         for source in fields["source"].values:
             PANELS[name](axes, fields[name].sel(source=source), str(source))
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    named = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=len(named))
     figure.suptitle(f"n = {fields.attrs['n']} times after the spin-up", fontsize=9)
     return figure
 
