@@ -2,10 +2,12 @@
 
 Nocedal & Wright, Numerical Optimization, 2nd ed. (2006), doi:10.1007/978-0-387-40065-5, algorithms 7.4, 7.5:
 
-    χ ← χ − α H ∇J(χ),   H from the last m pairs s = Δχ, y = Δ∇J, starting at (sᵀy / yᵀy) I
+    χ ← χ − α H ∇J(χ),   H from the last m pairs s = Δχ, y = Δ∇J, starting at a diagonal D
 
-A trial with a non-finite J or ∇J counts as J = ∞. The pairs of an earlier minimisation, such as the window before, may
-serve as the first H.
+D starts at (sᵀy / yᵀy) I and takes up the curvature of every pair by the diagonal of the BFGS formula, as in M1QN3
+(Gilbert & Lemaréchal 1989, doi:10.1007/BF01589113, eq. 4.9). It remembers for longer than the pairs, such as which
+elements the observing network sees. A trial with a non-finite J or ∇J counts as J = ∞. The pairs and D of an earlier
+minimisation, such as the window before, may serve as the first H.
 """
 
 import math
@@ -34,10 +36,11 @@ from lara.assimilation.search import (
 
 
 class Pairs:
-    """The last m changes of argument s and gradient y with sᵀy > 0, and the direction −H∇J they imply."""
+    """The last m changes of argument s and gradient y with sᵀy > 0, D, and the direction −H∇J they imply."""
 
     def __init__(self, history: int) -> None:
         self._pairs: deque[tuple[Tensor, Tensor, float]] = deque(maxlen=history)
+        self._diagonal: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self._pairs)
@@ -46,6 +49,7 @@ class Pairs:
         """The same pairs, to be added to without changing these."""
         other = type(self)(self._pairs.maxlen or 1)
         other._pairs.extend(self._pairs)
+        other._diagonal = self._diagonal
         return other
 
     def add(self, s: Float[Tensor, "..."], y: Float[Tensor, "..."]) -> None:
@@ -53,6 +57,7 @@ class Pairs:
         curvature = dot(s, y)
         if curvature > torch.finfo(s.dtype).eps * math.sqrt(dot(s, s) * dot(y, y)):
             self._pairs.append((s, y, curvature))
+            self._diagonal = _updated(self._diagonal, s.double(), y.double())
 
     def direction(self, gradient: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         """−H∇J by the two-loop recursion; −∇J without pairs."""
@@ -60,12 +65,21 @@ class Pairs:
         for s, y, curvature in reversed(self._pairs):
             weights.append(dot(s, q) / curvature)
             q -= weights[-1] * y
-        if self._pairs:
-            _, y, curvature = self._pairs[-1]
-            q *= curvature / dot(y, y)
+        if self._diagonal is not None:
+            q = (self._diagonal * q).to(q)
         for (s, y, curvature), weight in zip(self._pairs, reversed(weights), strict=True):
             q += (weight - dot(y, q) / curvature) * s
         return -q
+
+
+def _updated(diagonal: Tensor | None, s: Float[Tensor, "..."], y: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """D after a pair, float64: the inverse of the diagonal of the BFGS update of D⁻¹ (yᵀDy / sᵀy)."""
+    curvature = dot(s, y)
+    if diagonal is None:
+        return torch.full_like(s, curvature / dot(y, y))
+    along = dot(y, diagonal * y) / curvature
+    inverse = along / diagonal + y * y / curvature - along / dot(s, s / diagonal) * (s / diagonal) ** 2
+    return 1 / inverse.clamp_min(torch.finfo(torch.float32).eps * float(inverse.max()))
 
 
 @dataclass(frozen=True)
