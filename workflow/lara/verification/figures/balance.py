@@ -19,6 +19,8 @@ def draw(fields: xr.Dataset) -> Figure:
     for axes, name in zip(panels, shown, strict=True):
         for source in fields["source"].values:
             PANELS[name](axes, fields[name].sel(source=source), str(source))
+        if PANELS[name] is _profile:
+            axes.set_xlim(left=0)  # once all lines are there: it ends the scaling of the axis
     named = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=len(named))
     figure.suptitle(f"n = {fields.attrs['n']} times after the spin-up", fontsize=9)
@@ -33,7 +35,6 @@ def _profile(axes: Axes, values: xr.DataArray, source: str) -> None:
     style.pressure_axis(axes, values[coordinate].values.tolist())
     axes.set_xlabel("imbalance of increments (1)")
     axes.set_title("geostrophic, 30°–70°" if coordinate == "level" else "hydrostatic, layers above")
-    axes.set_xlim(left=0)
 
 
 def _divergence(axes: Axes, values: xr.DataArray, source: str) -> None:
