@@ -34,12 +34,16 @@ COLOURS = {
     "pca-l4dvar": GREEN,
     "pca-l3dvar": GREEN,
     "horizontal-l3dvar": PURPLE,
-    "horizontal-l4dvar": RED,
     "persistence": GREY,
     "climatology": GREY,
 }
-DASHES = {"persistence": "--", "climatology": ":", "pca-l3dvar": "--", "reconstruction": "--"}
-DASHES |= {"horizontal-l3dvar": "--", "horizontal-l4dvar": "--"}
+DASHES = {
+    "persistence": "--",
+    "climatology": ":",
+    "pca-l3dvar": "--",
+    "horizontal-l3dvar": "--",
+    "reconstruction": "--",
+}
 DISPLAY_UNITS = {"q": (1e3, "g kg⁻¹"), "msl": (1e-2, "hPa")}  # factor from SI, unit
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 LARGE_PANELS = 4  # columns of panels at most
