@@ -21,7 +21,7 @@ import json
 import math
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -299,3 +299,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(raw)
+
+
+def serving(produce, monkeypatch, folder) -> Iterator[CdsServer]:
+    """A server for a fixture: its address and key in the environment, no ~/.cdsapirc."""
+    with CdsServer(produce) as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("CDSAPI_RC", str(folder / "no.cdsapirc"))
+        yield server

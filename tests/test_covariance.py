@@ -27,7 +27,7 @@ def clocks(make_store):
 def test_both_forecasts_of_a_pair_are_valid_at_the_same_time(clocks, growth):
     """A step adds `growth` to states that grow by 1: a forecast over n steps is n (growth − 1) above its valid time's
     number. So short, long and difference are known exactly (small multiples of 1/4 are exact in float32)."""
-    for pair in nmc.forecast_pairs(clocks, lambda x, _: x + growth, (SHORT, LONG), 30, batch=4):
+    for pair in nmc.forecast_pairs(clocks, lambda x, _, steps: x + steps * growth, (SHORT, LONG), 30, batch=4):
         store = next(s for s in clocks if pair.valid[0] in s.times)
         number = torch.from_numpy(store.index_of(pair.valid)).float()[:, None, None, None]
         assert torch.equal(pair.short, (number + SHORT * (growth - 1)).expand_as(pair.short))
@@ -37,7 +37,7 @@ def test_both_forecasts_of_a_pair_are_valid_at_the_same_time(clocks, growth):
 
 def test_samples_are_spread_over_all_training_stores(clocks):
     """`count` samples, half from each store, none twice, from the first possible time to the last."""
-    pairs = list(nmc.forecast_pairs(clocks, lambda x, _: x, (SHORT, LONG), 20, batch=4))
+    pairs = list(nmc.forecast_pairs(clocks, lambda x, *_: x, (SHORT, LONG), 20, batch=4))
     valid = np.concatenate([pair.valid for pair in pairs])
     assert len(valid) == len(np.unique(valid)) == 20
     assert max(len(pair.valid) for pair in pairs) <= 4
@@ -52,7 +52,7 @@ def test_a_store_shorter_than_the_long_forecast_is_refused(make_store):
     """8 states hold no forecast over 8 steps; the store and the remedy are named."""
     store = make_store("brief", np.datetime64("2001-01-01", "ns") + STEP * np.arange(8), np.zeros((8, 6, 8, 16), "f4"))
     with pytest.raises(ValueError, match=r"brief\.zarr has 8 times, too few for 8 steps: lengthen it"):
-        list(nmc.forecast_pairs([store], lambda x, _: x, (SHORT, LONG), 4))
+        list(nmc.forecast_pairs([store], lambda x, *_: x, (SHORT, LONG), 4))
 
 
 def drawn(count, std, batch=50):

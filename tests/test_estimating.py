@@ -11,7 +11,7 @@ import worlds
 from lara import config
 from lara.cli import main
 from lara.experiment.estimating import KINDS, estimate, misfits, rows_per_time, table
-from lara.networks.work import measure
+from lara.experiment.work import measure
 
 
 def jobs_of(values, measured=None):

@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 import worlds
-from lara.experiment import drawing_osse, drawing_structure, structure
+from lara.experiment import drawing_structure
 from lara.verification import lags, physics, spectra
 
 SUITE = ["l4dvar", "l3dvar", "pca", "free", "autoencoder-only"]
@@ -68,27 +68,3 @@ def test_every_figure_has_all_sources_their_count_and_the_controls(run, name):
     assert "n = 16 times" in words
     assert all(source in words for source in ("reconstruction", "l4dvar", "free"))
     assert run.layout.figure_fields(name).exists()
-
-
-def test_controls_are_named_alike_where_they_are_measured_and_drawn():
-    assert structure.CONTROLS == drawing_structure.CONTROLS
-
-
-def test_methods_are_drawn_by_lead_and_over_time(cycled, tmp_path):
-    """Two methods of the OSSE: forecast and analysis errors, against the truth and against withheld data."""
-    cycled("block")
-    values = worlds.changed("verification.spin_up_days", 1)
-    others = set(worlds.WAYS) - {"block", "horizontal"}
-    values["experiments"] = {name: e for name, e in values["experiments"].items() if name not in others}
-    values["experiments"]["free"]["days"] = 5
-    values |= {"osse": {"reference": "block", "spin_up_days": 0}, "observed_once": ["l4dvar"]}
-    run = worlds.copied(cycled("horizontal"), tmp_path / "world", values)
-    for name in ("block", "horizontal"):
-        for words in ("score-experiment", "score-forecasts-of"):
-            assert worlds.lara(run.layout.root, f"{words} --experiment {name}") == 0
-    run.layout.figure("any").parent.mkdir(exist_ok=True)
-    errors = texts(drawing_osse.draw_osse_errors(run))
-    assert "block" in errors and "horizontal" in errors and "95 % intervals" in errors
-    words = texts(drawing_osse.draw_cycling(run))
-    assert "Z500 against withheld observations" in words
-    assert "RMSE (m² s⁻²)" in words

@@ -3,16 +3,12 @@
 import pytest
 
 from cds_orders import produce
-from cds_server import CdsServer
+from cds_server import serving
 
 
 @pytest.fixture
 def server(monkeypatch, tmp_path):
-    with CdsServer(produce) as server:
-        for name, value in server.environment.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv("CDSAPI_RC", str(tmp_path / "no.cdsapirc"))
-        yield server
+    yield from serving(produce, monkeypatch, tmp_path)
 
 
 @pytest.fixture

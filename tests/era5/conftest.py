@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 import worlds
-from cds_server import CdsServer
+from cds_server import serving
 from era5_weather import produce
 from repository import REPOSITORY
 
@@ -35,8 +35,4 @@ def small(tmp_path, values):
 
 @pytest.fixture
 def server(monkeypatch, tmp_path):
-    with CdsServer(produce) as server:
-        for name, value in server.environment.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv("CDSAPI_RC", str(tmp_path / "no.cdsapirc"))
-        yield server
+    yield from serving(produce, monkeypatch, tmp_path)

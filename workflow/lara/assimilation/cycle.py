@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -26,7 +25,7 @@ from lara.assimilation.minimise import minimise
 from lara.assimilation.quality import GAUSSIAN, Norm, background_check, background_std_at
 from lara.assimilation.search import Method as Minimiser
 from lara.assimilation.trajectory import Map, Step, StrongConstraint, Trajectory, WeakConstraint, integrate
-from lara.assimilation.window import Window
+from lara.assimilation.window import Window, times_of
 
 
 def identity(state: Tensor) -> Tensor:
@@ -77,11 +76,6 @@ class Start:
 
 Method = Callable[[Sequence[Window], Start, Observations], list[Analysis]]
 Disturb = Callable[[Window, Tensor], Tensor]
-
-
-def times_of(windows: Sequence[Window]) -> np.ndarray:
-    """Valid times of the windows' slots, datetime64 (b, k)."""
-    return np.stack([window.slots for window in windows])
 
 
 def cycle(

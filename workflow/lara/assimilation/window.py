@@ -6,7 +6,7 @@ data of the first `overlap` slots were used by the window before and are not use
 published by the window that uses its data.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,3 +89,8 @@ def _tile(window: Window, end: np.datetime64, overlap: int) -> Iterator[Window]:
     while window.end <= end:
         yield window
         window = Window(window.end - overlap * window.step, window.step, window.count, overlap)
+
+
+def times_of(windows: Sequence[Window]) -> np.ndarray:
+    """Valid times of the windows' slots, datetime64 (b, k)."""
+    return np.stack([window.slots for window in windows])

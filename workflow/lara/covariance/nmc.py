@@ -18,7 +18,7 @@ from torch import Tensor
 
 from lara.store import StateStore
 
-Step = Callable[[Tensor, np.ndarray], Tensor]
+Forecast = Callable[[Tensor, np.ndarray, int], Tensor]
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class Pairs:
 
 
 def forecast_pairs(
-    stores: Sequence[StateStore], step: Step, lead_steps: tuple[int, int], count: int, batch: int = 16
+    stores: Sequence[StateStore], forecast: Forecast, lead_steps: tuple[int, int], count: int, batch: int = 16
 ) -> Iterator[Pairs]:
     """About `count` pairs in batches; lead_steps = (short, long) in steps.
 
-    `step` maps states (b, c, y, x) and their valid times (b,) one step ahead.
+    `forecast` maps states (b, c, y, x) and their valid times (b,) a number of steps ahead.
     """
     short, long = lead_steps
     each = max(1, count // len(stores))
@@ -45,15 +45,12 @@ def forecast_pairs(
         targets = np.unique(np.linspace(long, len(store.times) - 1, each).round().astype(int))
         for part in np.array_split(targets, -(-len(targets) // batch)):
             yield Pairs(
-                _forecast(store, part - short, step, short),
-                _forecast(store, part - long, step, long),
+                _forecast(store, part - short, forecast, short),
+                _forecast(store, part - long, forecast, long),
                 store.times[part],
             )
 
 
 @torch.no_grad()
-def _forecast(store: StateStore, first: np.ndarray, step: Step, steps: int) -> Tensor:
-    state = torch.from_numpy(store.read(first.tolist()))
-    for k in range(steps):
-        state = step(state, store.times[first + k])
-    return state
+def _forecast(store: StateStore, first: np.ndarray, forecast: Forecast, steps: int) -> Tensor:
+    return forecast(torch.from_numpy(store.read(first)), store.times[first], steps)

@@ -16,6 +16,7 @@ from lara.verification import scores
 from lara.verification.significance import rmse_difference
 
 DAYS_PER_BLOCK = 5
+CONTROLS = ("truth", "reconstruction")  # measured and drawn beside experiments, which have other names
 
 
 def evaluation_begin(run: Run, name: str | None = None) -> np.datetime64:

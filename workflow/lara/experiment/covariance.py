@@ -22,7 +22,7 @@ def forecast_pairs(run: Run) -> Iterator[nmc.Pairs]:
     """Forecasts of two lead times over the training period, valid at the same times."""
     settings = run.config.background_error
     short, long = (hours // run.config.step_hours for hours in settings.lead_hours)
-    return nmc.forecast_pairs(run.stores("training"), run.forecast_step, (short, long), settings.samples)
+    return nmc.forecast_pairs(run.stores("training"), run.forecast, (short, long), settings.samples)
 
 
 def estimate_background_error(run: Run, space: str) -> None:

@@ -8,13 +8,12 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
+from lara.experiment.comparing import CONTROLS
 from lara.experiment.run import Run
 from lara.experiment.saving import keep_fields
 from lara.verification import physics, tails
 from lara.verification import spectra as power
 from lara.verification.figures import balance, budgets, extremes, spectra
-
-CONTROLS = ("truth", "reconstruction")
 
 
 def structures(run: Run) -> dict[str, xr.Dataset]:

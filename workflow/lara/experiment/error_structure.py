@@ -69,7 +69,7 @@ def _differences(run: Run, encoders: dict[str, Callable[[Tensor], Tensor]]) -> t
     parts: dict[str, list[np.ndarray]] = {space: [] for space in ("model", *encoders)}
     valid = []
     count = min(SAMPLES, settings.samples)
-    for pair in nmc.forecast_pairs(run.stores("training"), run.forecast_step, (short, long), count):
+    for pair in nmc.forecast_pairs(run.stores("training"), run.forecast, (short, long), count):
         parts["model"].append((pair.long - pair.short).cpu().numpy())
         for space, encode in encoders.items():
             parts[space].append((encode(pair.long) - encode(pair.short)).cpu().numpy())

@@ -1,6 +1,6 @@
 """What a configuration costs, before anything is spent: hours, device memory, disk space and files of its larger jobs.
 
-Operations are counted without computing (`networks.work`). Hours follow from what jobs of the same kind took for their
+Operations are counted without computing (`work`). Hours follow from what jobs of the same kind took for their
 operations, or bytes, in a run that was measured on the same machine. Disk space is that of uncompressed float32
 states, and of tables what their rows take in the default run. An analysis counts with the most evaluations it may take.
 """
@@ -21,9 +21,9 @@ from lara import config as configuration
 from lara.config import Cds, Config, Training
 from lara.experiment.deliveries import volume
 from lara.experiment.run import Run
+from lara.experiment.work import GRADIENT, TRAINING, Work, measure
 from lara.forecaster import Forecaster
 from lara.layout import Layout
-from lara.networks.work import GRADIENT, TRAINING, Work, measure
 
 BYTES = 4  # of a value
 OBSERVATION_BYTES, FEEDBACK_BYTES = 18, 34  # of a row as observed and screened, and with its departures (zstd)

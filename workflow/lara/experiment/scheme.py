@@ -11,14 +11,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lara.assimilation.control import Control
-from lara.assimilation.cycle import Method, Model, Scheme, autoencoder_only, free, identity, times_of
+from lara.assimilation.cycle import Method, Model, Scheme, autoencoder_only, free, identity
 from lara.assimilation.gaussnewton import GaussNewton
 from lara.assimilation.lbfgs import LBFGS
 from lara.assimilation.quality import GAUSSIAN, Huber, background_std
 from lara.assimilation.search import Method as Minimiser
 from lara.assimilation.search import Tolerance
 from lara.assimilation.trajectory import Step, StrongConstraint
-from lara.assimilation.window import Window
+from lara.assimilation.window import Window, times_of
 from lara.config import Experiment, Factors
 from lara.experiment import covariance
 from lara.experiment.run import Run

@@ -15,12 +15,11 @@ import xarray as xr
 
 from lara import store
 from lara.covariance.harmonics import Harmonics
-from lara.experiment.comparing import evaluation_begin, shown_autoencoder
+from lara.experiment.comparing import CONTROLS, evaluation_begin, shown_autoencoder
 from lara.experiment.run import Run
 from lara.experiment.scoring import forecast_inits, states_of, trajectory
 from lara.verification import aggregation, lags, physics, regions, spectra, tails
 
-CONTROLS = ("truth", "reconstruction")
 STEPS = 4  # of the forecasts whose noise is measured
 INITS = 10
 

@@ -10,7 +10,7 @@ import json
 import shutil
 import uuid
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -96,8 +96,13 @@ def write_rows(
 
 def read_rows(array: zarr.Array, rows: slice) -> Float32[np.ndarray, "n ..."]:
     """Consecutive times of a field. Raises StoreError naming the file when damaged or never written."""
+    return checked(lambda: array[rows], array, rows)
+
+
+def checked(read: Callable[[], Any], array: zarr.Array, rows: slice) -> Float32[np.ndarray, "n ..."]:
+    """What `read` gives for these rows. Raises StoreError naming their file when it cannot, or gives no numbers."""
     try:
-        values = np.asarray(array[rows])
+        values = np.asarray(read())
     except (ValueError, RuntimeError, OSError) as error:
         raise StoreError(f"{files_of(array, rows)} is damaged ({error}): {RERUN}") from error
     if not np.isfinite(values).all():

@@ -19,7 +19,7 @@ import tensorstore
 from jaxtyping import Float32
 
 from lara import receipts
-from lara.store.arrays import RERUN, StoreError, files_of, open_field, shard_times
+from lara.store.arrays import StoreError, checked, open_field, shard_times
 
 _BLOCK = 64  # rows copied at once while staging
 
@@ -65,16 +65,7 @@ class StoredRows:
     def read(self, spans: Sequence[slice]) -> list[Float32[np.ndarray, "n ..."]]:
         """All chunks at once."""
         pending = [self.handle[span.start : span.stop].read() for span in spans]
-        return [self._checked(part, span) for part, span in zip(pending, spans, strict=True)]
-
-    def _checked(self, pending: Any, span: slice) -> Float32[np.ndarray, "n ..."]:
-        try:
-            values = np.asarray(pending.result())
-        except (ValueError, RuntimeError, OSError) as error:
-            raise StoreError(f"{files_of(self.array, span)} is damaged ({error}): {RERUN}") from error
-        if not np.isfinite(values).all():
-            raise StoreError(f"{files_of(self.array, span)} is missing or not all written: {RERUN}")
-        return values
+        return [checked(part.result, self.array, span) for part, span in zip(pending, spans, strict=True)]
 
 
 @dataclass(frozen=True)

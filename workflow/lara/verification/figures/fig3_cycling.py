@@ -2,7 +2,6 @@
 
 import numpy as np
 import xarray as xr
-from matplotlib import dates
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -37,9 +36,4 @@ def _panel(axes: Axes, values: xr.DataArray, begin: np.datetime64) -> None:
     for experiment in values["experiment"].values:
         one = values.sel(experiment=experiment)
         axes.plot(one["time"], one, **{**style.line(str(experiment)), "linewidth": 1.1})
-    first, last = values["time"].values[[0, -1]]
-    if begin > first:
-        axes.axvspan(*dates.date2num([first, begin]), color="0.92", zorder=0)
-    axes.set_xlim(first, last)
-    axes.set_ylim(bottom=0)
-    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
+    style.time_axis(axes, values["time"].values, begin)

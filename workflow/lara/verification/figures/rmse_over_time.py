@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
-from matplotlib import dates
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -41,10 +40,5 @@ def _panel(axes: Axes, scores: xr.Dataset, begin: np.datetime64) -> None:
     if "floor" in scores:
         floor = float(scores["floor"])
         axes.axhline(floor, color=style.GREY, linestyle="--", label=f"reconstruction: {style.number(floor)}")
-    first, last = scores["time"].values[[0, -1]]
-    if begin > first:
-        axes.axvspan(*dates.date2num([first, begin]), color="0.92", zorder=0)
-    axes.set_xlim(first, last)
-    axes.set_ylim(bottom=0)
-    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
+    style.time_axis(axes, scores["time"].values, begin)
     axes.legend(loc="upper left", bbox_to_anchor=(0, -0.17), ncols=2, fontsize=7)

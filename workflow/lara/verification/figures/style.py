@@ -11,6 +11,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib import dates
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -122,6 +123,16 @@ def panels(
     for empty in axes[number:]:
         empty.remove()
     return figure, list(axes[:number])
+
+
+def time_axis(axes: Axes, times: np.ndarray, begin: np.datetime64) -> None:
+    """A series from the first to the last of `times`, from 0 upwards; what is before `begin`, the spin-up, is grey."""
+    first, last = times[[0, -1]]
+    if begin > first:
+        axes.axvspan(*dates.date2num([first, begin]), color="0.92", zorder=0)
+    axes.set_xlim(first, last)
+    axes.set_ylim(bottom=0)
+    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
 
 
 def pressure_axis(axes: Axes, levels: Sequence[float]) -> None:
