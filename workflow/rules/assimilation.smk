@@ -15,6 +15,7 @@ rule cycle_experiment:
         archive=RUN.archive_receipt("{experiment}"),
         feedback=RUN.feedback("{experiment}"),
         health=RUN.health("{experiment}"),
+        timings=RUN.timings("{experiment}"),
     log:
         RUN.log("cycle-experiment-{experiment}"),
     benchmark:
@@ -30,7 +31,7 @@ rule cycle_experiment:
         runtime=720,
     params:
         settings=experiment_settings,
-        code=code(*CYCLING_CODE, "experiment/cycling", "store/archive"),
+        code=code(*CYCLING, *ARCHIVING),
         run=RUN.root,
     shell:
         "lara cycle-experiment --run {params.run} --experiment {wildcards.experiment}"
@@ -42,6 +43,7 @@ use rule cycle_experiment as cycle_ensemble with:
         archive=RUN.archive_receipt("{experiment}"),
         feedback=RUN.feedback("{experiment}"),
         health=RUN.health("{experiment}"),
+        timings=RUN.timings("{experiment}"),
         members=RUN.members("{experiment}"),
     wildcard_constraints:
         experiment=one_of(ENSEMBLES),

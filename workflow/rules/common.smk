@@ -6,8 +6,8 @@ from pathlib import Path
 
 from lara import config as configuration
 from lara.config.experiments import MODEL_SPACE
+from lara.experiment.code import ARCHIVING, CYCLING, code_digest
 from lara.layout import Layout
-from lara.receipts import digest
 from lara.verification.figures import captions
 
 try:
@@ -19,7 +19,6 @@ except configuration.ConfigError as fault:
 os.environ |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
 
 RUN = Layout(Path("results") / CONFIG.name)
-PACKAGE = Path(workflow.basedir) / "workflow" / "lara"
 DEFAULT_AUTOENCODERS = CONFIG.default_autoencoders
 TRANSFORMERS = [name for name in DEFAULT_AUTOENCODERS if CONFIG.autoencoders[name].kind == "transformer"]
 SIMULATED = CONFIG.source.kind == "simulated"
@@ -39,19 +38,6 @@ if CONFIG.source.kind == "cds":  # the profile is the machine's word on it, the 
     allowed = workflow.global_resources.get("cds_requests")
     requests = min([CONFIG.source.requests, *([] if allowed is None else [int(allowed.value)])])
     workflow.register_resource("cds_requests", requests)
-
-
-CYCLING_CODE = (  # what the result of a cycled window depends on
-    "assimilation/",
-    "experiment/scheme",
-    "experiment/observing",
-    "experiment/ensemble",
-    "experiment/diagnosing",
-    "experiment/covariance",
-    "covariance/",
-    "observations/",
-    "networks/",
-)
 
 
 STRUCTURE_CODE = (
@@ -78,12 +64,7 @@ wildcard_constraints:
 
 def code(*modules):
     """Digest of the modules a cheap stage runs, so that an edit re-runs it; touching a file does not."""
-    files = [path for module in modules for path in sorted(PACKAGE.glob(f"{module}*"))]
-    lost = [module for module in modules if not any(PACKAGE.glob(f"{module}*"))]
-    if lost:
-        raise WorkflowError(f"code(...) names modules {lost} that are not in {PACKAGE}: correct it")
-    sources = [source for path in files for source in (sorted(path.rglob("*.py")) if path.is_dir() else [path])]
-    return digest([digest(source) for source in sources])
+    return code_digest(*modules)
 
 
 def settings(*keys):

@@ -10,7 +10,7 @@ serve as the first H.
 
 import math
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -39,14 +39,28 @@ class Pairs:
     def __init__(self, history: int) -> None:
         self._pairs: deque[tuple[Tensor, Tensor, float]] = deque(maxlen=history)
 
+    @classmethod
+    def of(cls, history: int, pairs: Iterable[tuple[Tensor, Tensor, float]]) -> Self:
+        """Pairs (s, y, sᵀy) that `items` told, oldest first."""
+        made = cls(history)
+        made._pairs.extend(pairs)
+        return made
+
     def __len__(self) -> int:
         return len(self._pairs)
 
+    @property
+    def history(self) -> int:
+        """The most pairs kept."""
+        return self._pairs.maxlen or 1
+
+    def items(self) -> list[tuple[Tensor, Tensor, float]]:
+        """The pairs (s, y, sᵀy), oldest first."""
+        return list(self._pairs)
+
     def copy(self) -> Self:
         """The same pairs, to be added to without changing these."""
-        other = type(self)(self._pairs.maxlen or 1)
-        other._pairs.extend(self._pairs)
-        return other
+        return type(self).of(self.history, self._pairs)
 
     def add(self, s: Float[Tensor, "..."], y: Float[Tensor, "..."]) -> None:
         """Keep (s, y) unless its curvature is not positive beyond rounding."""

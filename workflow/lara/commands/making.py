@@ -129,7 +129,6 @@ def cycle_experiment(run: Run, name: str) -> None:
         note = f", J {analysis.start.total:.0f} -> {analysis.end.total:.0f} for p = {analysis.fit.used}"
         progress(done, total, note if analysis.minimum else "")
 
-    run.layout.health(name).parent.mkdir(parents=True, exist_ok=True)
     cycling.cycle_experiment(run, name, report)
 
 

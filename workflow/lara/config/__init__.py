@@ -27,6 +27,7 @@ from lara.config.experiments import (
     Tuning,
     Verification,
 )
+from lara.config.production import Production
 from lara.config.quality import QualityControl
 from lara.config.sections import (
     Autoencoder,
@@ -59,6 +60,7 @@ __all__ = [
     "Observations",
     "Patience",
     "Phase",
+    "Production",
     "QualityControl",
     "Section",
     "Simulated",
@@ -101,6 +103,7 @@ class Config(Section):
     quality_control: QualityControl = Field(QualityControl(), description="checks of the observations")
     minimiser: Minimiser = Field(Minimiser(), description="the minimiser")
     experiments: dict[Name, Experiment] = Field(description="cycled runs by name")
+    production: Production = Field(Production(), description="how cycled runs are cut into jobs and survive kills")
     tuning: Tuning = Field(Tuning(), description="search for the factors of experiments that name none")
     verification: Verification = Field(Verification(), description="scores and plots")
     osse: Comparison = Field(Comparison(), description="scores of the suite `osse`")

@@ -5,6 +5,7 @@ standard deviation of its analyses, whose mean the analysis is; float32, one sha
 whole: its receipt lists size and digest of every file, and is withdrawn before anything is written again.
 """
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,20 @@ def write_archive(path: Path, first: int, **states: Float32[np.ndarray, "n chann
         for name in channels.variables:
             positions = channels.select(name) if VARIABLES[name].upper_air else channels.index(name)
             arrays.write_rows(path, VARIABLES[name].archive_name + _KINDS[kind], first, part[:, positions])
+
+
+def require_written(path: Path, count: int) -> None:
+    """Read the first `count` times back. Raises StoreError naming a file that is damaged or was never written."""
+    for name in _variables(path) if count else []:
+        arrays.read_back(path, name, 0, count)
+
+
+def discard_archive(path: Path) -> None:
+    """Remove an archive, its receipt first, and what a killed process left beside it."""
+    _receipt(path).unlink(missing_ok=True)
+    shutil.rmtree(path, ignore_errors=True)
+    for leftover in path.parent.glob(f".{path.name}.*"):
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
 
 
 def seal_archive(path: Path) -> None:
