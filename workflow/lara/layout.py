@@ -44,6 +44,11 @@ class Cycled:
         return self.folder / "members.nc"
 
     @property
+    def restart(self) -> Path:
+        """What the next stretch starts from."""
+        return self.folder / "restart.safetensors"
+
+    @property
     def work(self) -> Path:
         """Ledger, parts and checkpoint of a job that has not ended."""
         return self.folder / "work"
@@ -140,6 +145,11 @@ class Layout:
     def cycled(self, experiment: str) -> Cycled:
         """What an experiment leaves."""
         return Cycled(self.root / "archive" / f"{experiment}.zarr", self.root / "cycles" / experiment)
+
+    def chunk(self, experiment: str, stream: str, chunk: str) -> Cycled:
+        """What a job of an experiment's stream leaves."""
+        archive = self.root / "archive" / "chunks" / experiment / stream / f"{chunk}.zarr"
+        return Cycled(archive, self.root / "cycles" / experiment / "chunks" / stream / chunk)
 
     def archive(self, experiment: str) -> Path:
         """Store of analyses and backgrounds."""

@@ -27,7 +27,7 @@ from lara.config.experiments import (
     Tuning,
     Verification,
 )
-from lara.config.production import Production
+from lara.config.production import Chunk, Production, Stream
 from lara.config.quality import QualityControl
 from lara.config.sections import (
     Autoencoder,
@@ -48,6 +48,7 @@ __all__ = [
     "Autoencoder",
     "BackgroundError",
     "Cds",
+    "Chunk",
     "Comparison",
     "Config",
     "ConfigError",
@@ -66,6 +67,7 @@ __all__ = [
     "Simulated",
     "SingleObservation",
     "State",
+    "Stream",
     "Training",
     "Transformer",
     "Tuning",

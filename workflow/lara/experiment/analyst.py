@@ -10,7 +10,7 @@ from lara.assimilation.window import Window
 from lara.experiment.diagnosing import Diagnosed
 from lara.experiment.ensemble import Ensemble
 from lara.experiment.run import Run
-from lara.experiment.scheme import control_run, factors, first_background, scheme, slot_step
+from lara.experiment.scheme import background_at, control_run, factors, scheme, slot_step
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,8 @@ class Analyst:
     def of(cls, run: Run, name: str, first: Window) -> Analyst:
         """The analyst of an experiment; the spread of B is measured around its first background and window."""
         chosen = run.config.experiments[name]
-        background, step = first_background(run, chosen.dataset, chosen.background_hours), slot_step(run, chosen)
+        background = background_at(run, chosen.dataset, first.begin, chosen.background_hours)
+        step = slot_step(run, chosen)
         if not chosen.variational:
             return cls(control_run(run, chosen), step, Start(background))
         own = scheme(run, name, [factors(run, name)], background, first)

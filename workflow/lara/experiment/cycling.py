@@ -12,6 +12,7 @@ import resource
 import time as clock
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,7 @@ from lara.assimilation import health
 from lara.assimilation.analysis import Analysis
 from lara.assimilation.cycle import Start, cycle, next_start
 from lara.assimilation.window import Window
+from lara.experiment import restart as restarts
 from lara.experiment.analyst import Analyst
 from lara.experiment.comparing import windows_of
 from lara.experiment.ensemble import degrees_of_freedom, headline
@@ -45,13 +47,16 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, 
 class Stretch:
     """Consecutive windows of an experiment that one job cycles, and the files it leaves.
 
-    first: window at whose begin the experiment's cycling began, around which the spread of B is measured.
+    first: window with which this chain of stretches began, around which the spread of B is measured. before: restart
+    that the stretch before left; None for the first of its chain. chained: whether another may follow.
     """
 
     name: str
     windows: Sequence[Window]
     first: Window
     files: Cycled
+    before: Path | None = None
+    chained: bool = False
 
     def position(self, done: int) -> int:
         """Number of times that the first `done` windows publish."""
@@ -60,6 +65,9 @@ class Stretch:
 
 def cycle_experiment(run: Run, name: str, report: Report) -> None:
     """Run an experiment over its period; leaves a sealed archive, the feedback and the health ledger."""
+    if name in run.config.production.streams:
+        target = run.layout.archive_receipt(name)
+        raise ValueError(f"experiment '{name}' is cycled in streams: run `snakemake {target}`")
     period = windows_of(run.config.experiments[name], *(time(moment) for moment in run.config.period(name)))
     cycle_stretch(run, Stretch(name, period, period[0], run.layout.cycled(name)), report)
 
@@ -69,10 +77,11 @@ def cycle_stretch(run: Run, stretch: Stretch, report: Report) -> None:
 
     LockError where another job is at it; OSError saying what was kept where the disk refuses.
     """
+    chain = identity(run, stretch.name, stretch.first)
     windows = [str(stretch.windows[0]), str(stretch.windows[-1]), len(stretch.windows)]
-    mark = receipts.digest([identity(run, stretch.name, stretch.first), windows])
+    mark = receipts.digest([chain, windows, stretch.before and receipts.digest(stretch.before)])
     with locks.held(stretch.files.lock, "wait for it to end") as lock:
-        job = _Job(run, stretch, Journal(stretch.files.work, mark), lock)
+        job = _Job(run, stretch, chain, Journal(stretch.files.work, mark), lock)
         try:
             job.cycle(report)
             job.finish()
@@ -87,10 +96,11 @@ def cycle_stretch(run: Run, stretch: Stretch, report: Report) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Job:
-    """A stretch being cycled, under its lock."""
+    """A stretch being cycled, under its lock; chain: identity that restarts between stretches belong to."""
 
     run: Run
     stretch: Stretch
+    chain: str
     journal: Journal
     lock: locks.Lock
 
@@ -101,7 +111,7 @@ class _Job:
         r = [factors(self.run, name).observation] * chosen.members
         read = ObservationReader(self.run, name, chosen.dataset, r, chosen.members > 1)
         analyst = Analyst.of(self.run, name, self.stretch.first)
-        restart = self._resume() or Restart(0, analyst.start)
+        restart = self._resume() or Restart(0, self._start(analyst))
         number = restart.done
         for analyses, seconds in _timed(analyse(self.run, analyst, windows[number:], restart.start, read)):
             self._keep(number, analyses, read.feedback(analyses[0]), seconds)
@@ -122,7 +132,14 @@ class _Job:
         write_table(self.journal.costs(), files.timings)
         if self.run.config.experiments[self.stretch.name].has_spread:
             write_dataset(self.journal.members(), files.members)
+        if self.stretch.chained:
+            restarts.save(files.restart, self.journal.load(self.run.device), self.chain)
         self.journal.discard()
+
+    def _start(self, analyst: Analyst) -> Start:
+        if self.stretch.before is None:
+            return analyst.start
+        return restarts.load(self.stretch.before, self.chain, self.run.device).start
 
     def _resume(self) -> Restart | None:
         """The last checkpoint, if what was archived up to it is whole; otherwise None and an empty archive."""

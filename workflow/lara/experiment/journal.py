@@ -44,9 +44,8 @@ class Journal:
 
     def resume(self, device: torch.device) -> Restart | None:
         """The last checkpoint, with all that is newer removed; None, and an empty folder, where there is none."""
-        checkpoint = self.folder / CHECKPOINT
         try:
-            found = restarts.load(checkpoint, self.identity, device) if checkpoint.exists() else None
+            found = self.load(device) if (self.folder / CHECKPOINT).exists() else None
         except RestartError as fault:
             _LOG.warning("cycling begins anew: %s", fault)
             found = None
@@ -84,6 +83,10 @@ class Journal:
         restarts.save(self.folder / CHECKPOINT, Restart(done, start), self.identity)
         self._feedback.clear()
         self._members.clear()
+
+    def load(self, device: torch.device) -> Restart:
+        """The last checkpoint. RestartError where there is none, or one of something else."""
+        return restarts.load(self.folder / CHECKPOINT, self.identity, device)
 
     def clear(self) -> None:
         """Begin with an empty folder."""

@@ -75,7 +75,7 @@ def _memory(member: int, memory: Any) -> tuple[dict[str, Tensor], dict[str, Any]
         return {}, None
     if not isinstance(memory, Pairs):
         raise TypeError(f"a minimiser leaves {type(memory).__name__}, and only pairs of L-BFGS can be kept")
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     for i, (s, y, _) in enumerate(memory.items()):
         tensors |= {f"s.{member}.{i}": s, f"y.{member}.{i}": y}
     return tensors, {"history": memory.history, "curvatures": [curvature for *_, curvature in memory.items()]}

@@ -1,6 +1,7 @@
 """Datasets of states and archives of analyses on disk. Only here is Zarr known, and here only to `arrays`."""
 
 from lara.store.archive import (
+    assemble_archive,
     create_archive,
     discard_archive,
     open_archive,
@@ -15,6 +16,7 @@ from lara.store.states import StateStore, content_digest, create, discard, open_
 __all__ = [
     "StateStore",
     "StoreError",
+    "assemble_archive",
     "content_digest",
     "create",
     "create_archive",
