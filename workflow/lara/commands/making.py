@@ -163,6 +163,14 @@ def observe_once(run: Run, _: str) -> None:
         write_dataset(increments, run.layout.increments(name))
 
 
+@command()
+def status(run: Run, _: str) -> None:
+    """Tell how far every experiment is: last valid time, cycles per hour, time left, what stopped."""
+    from lara.experiment import status as progress
+
+    print(progress.status(run).to_string(index=False, float_format="{:.1f}".format))
+
+
 @command("experiment")
 def verify_archive(run: Run, name: str) -> None:
     """Prove an archive whole, chunk by chunk."""

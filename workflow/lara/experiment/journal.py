@@ -94,7 +94,8 @@ class Journal:
         self.folder.mkdir(parents=True)
 
     def discard(self) -> None:
-        """Forget all."""
+        """Forget all, the checkpoint first: what is half removed is not gone on from."""
+        (self.folder / CHECKPOINT).unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def feedback(self) -> pd.DataFrame:
