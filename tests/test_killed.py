@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -168,9 +169,10 @@ def test_a_folder_without_the_right_to_write_is_told(world, tmp_path):
     archives = run.layout.archive(NAME).parent
     archives.mkdir()
     archives.chmod(0o555)
-    lara = [sys.executable, "-m", "lara.cli", *WORDS.split(), "--run", str(run.layout.root), "--threads", "1"]
+    code = "import sys, worlds; sys.exit(worlds.lara(*sys.argv[1:]))"
+    lara = [sys.executable, "-c", code, str(run.layout.root), WORDS]
     drop = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
-    done = subprocess.run([*drop, *lara], capture_output=True, text=True)
+    done = subprocess.run([*drop, *lara], capture_output=True, text=True, cwd=Path(__file__).parent)
     archives.chmod(0o755)
     assert done.returncode == 2, done.stderr
     assert str(archives) in done.stderr

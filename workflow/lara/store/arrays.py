@@ -133,8 +133,8 @@ def link_shards(source: Path, target: Path, name: str, first: int) -> None:
     here, there = open_field(source, name), open_field(target, name)
     if shard_times(here) != shard_times(there) or first % shard_times(there):
         raise StoreError(f"{source} would begin at time {first} of {target}, within a shard: cut chunks at whole days")
-    count = here.shape[0]
-    for old, new in zip(shards(here, 0, count), shards(there, first, count), strict=True):
+    rows = np.arange(here.shape[0])
+    for old, new in zip(shards(here, rows), shards(there, first + rows), strict=True):
         new.hardlink_to(old)
 
 
