@@ -7,6 +7,54 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
+class Cycled:
+    """Files that a stretch of cycling leaves, and the folder `work` of what it has done so far."""
+
+    archive: Path
+    folder: Path
+
+    @property
+    def archive_receipt(self) -> Path:
+        """Receipt of the sealed archive."""
+        return self.archive.with_name(f"{self.archive.name}.receipt.json")
+
+    @property
+    def lock(self) -> Path:
+        """Who writes the archive."""
+        return self.archive.with_name(f"{self.archive.name}.lock")
+
+    @property
+    def feedback(self) -> Path:
+        """Every datum with its departures."""
+        return self.folder / "feedback.parquet"
+
+    @property
+    def health(self) -> Path:
+        """One row per cycle and member: costs, evaluations, stop reason."""
+        return self.folder / "health.parquet"
+
+    @property
+    def timings(self) -> Path:
+        """One row per cycle: seconds and memory, which no two runs share."""
+        return self.folder / "timings.parquet"
+
+    @property
+    def members(self) -> Path:
+        """Every member's analyses of the headline channels."""
+        return self.folder / "members.nc"
+
+    @property
+    def restart(self) -> Path:
+        """What the next stretch starts from."""
+        return self.folder / "restart.safetensors"
+
+    @property
+    def work(self) -> Path:
+        """Ledger, parts and checkpoint of a job that has not ended."""
+        return self.folder / "work"
+
+
+@dataclass(frozen=True)
 class Layout:
     """Paths of one run; arguments may be Snakemake wildcards such as "{dataset}"."""
 
@@ -94,25 +142,38 @@ class Layout:
         """The same table with what screening has against each datum."""
         return self.root / "observations" / f"{dataset}-screened.parquet"
 
+    def cycled(self, experiment: str) -> Cycled:
+        """What an experiment leaves."""
+        return Cycled(self.root / "archive" / f"{experiment}.zarr", self.root / "cycles" / experiment)
+
+    def chunk(self, experiment: str, stream: str, chunk: str) -> Cycled:
+        """What a job of an experiment's stream leaves."""
+        archive = self.root / "archive" / "chunks" / experiment / stream / f"{chunk}.zarr"
+        return Cycled(archive, self.root / "cycles" / experiment / "chunks" / stream / chunk)
+
     def archive(self, experiment: str) -> Path:
         """Store of analyses and backgrounds."""
-        return self.root / "archive" / f"{experiment}.zarr"
+        return self.cycled(experiment).archive
 
     def archive_receipt(self, experiment: str) -> Path:
         """Receipt of a sealed archive."""
-        return self.root / "archive" / f"{experiment}.zarr.receipt.json"
+        return self.cycled(experiment).archive_receipt
 
     def feedback(self, experiment: str) -> Path:
         """Every datum with its departures."""
-        return self.root / "cycles" / experiment / "feedback.parquet"
+        return self.cycled(experiment).feedback
 
     def health(self, experiment: str) -> Path:
         """One row per cycle: costs, evaluations, stop reason."""
-        return self.root / "cycles" / experiment / "health.parquet"
+        return self.cycled(experiment).health
+
+    def timings(self, experiment: str) -> Path:
+        """One row per cycle: seconds and memory."""
+        return self.cycled(experiment).timings
 
     def members(self, experiment: str) -> Path:
         """Every member's analyses of the headline channels."""
-        return self.root / "cycles" / experiment / "members.nc"
+        return self.cycled(experiment).members
 
     def ensemble_scores(self, experiment: str) -> Path:
         """Sums for the scores of an ensemble."""

@@ -1,5 +1,7 @@
 """Cycled experiments, each leaving an archive."""
 
+CYCLING_CODE = code(*CYCLING, *ARCHIVING)
+
 
 rule cycle_experiment:
     """Analyse window after window over the period; archive, feedback and health ledger."""
@@ -15,12 +17,13 @@ rule cycle_experiment:
         archive=RUN.archive_receipt("{experiment}"),
         feedback=RUN.feedback("{experiment}"),
         health=RUN.health("{experiment}"),
+        timings=RUN.timings("{experiment}"),
     log:
         RUN.log("cycle-experiment-{experiment}"),
     benchmark:
         RUN.benchmark("cycle-experiment-{experiment}")
     wildcard_constraints:
-        experiment=one_of(set(EXPERIMENTS) - set(ENSEMBLES)),
+        experiment=one_of(set(EXPERIMENTS) - set(ENSEMBLES) - set(STREAMED)),
     conda:
         "../../envs/gpu.yaml"
     threads: 1
@@ -30,7 +33,7 @@ rule cycle_experiment:
         runtime=720,
     params:
         settings=experiment_settings,
-        code=code(*CYCLING_CODE, "experiment/cycling", "store/archive"),
+        code=CYCLING_CODE,
         run=RUN.root,
     shell:
         "lara cycle-experiment --run {params.run} --experiment {wildcards.experiment}"
@@ -42,9 +45,113 @@ use rule cycle_experiment as cycle_ensemble with:
         archive=RUN.archive_receipt("{experiment}"),
         feedback=RUN.feedback("{experiment}"),
         health=RUN.health("{experiment}"),
+        timings=RUN.timings("{experiment}"),
         members=RUN.members("{experiment}"),
     wildcard_constraints:
-        experiment=one_of(ENSEMBLES),
+        experiment=one_of(set(ENSEMBLES) - set(STREAMED)),
+
+
+CHUNK = RUN.chunk("{experiment}", "{stream}", "{chunk}")
+
+
+rule cycle_chunk:
+    """Cycle a chunk of a stream from where the one before ended; sealed archive of its own, and a restart."""
+    input:
+        space_of_experiment,
+        tuned_factors,
+        restart_before,
+        statistics=RUN.statistics,
+        forecaster=RUN.weights("forecaster"),
+        model_error=RUN.errors("forecaster"),
+        truth=lambda wildcards: RUN.dataset_receipt(CONFIG.experiments[wildcards.experiment].dataset),
+        observations=lambda wildcards: RUN.screened(CONFIG.experiments[wildcards.experiment].dataset),
+    output:
+        archive=CHUNK.archive_receipt,
+        feedback=CHUNK.feedback,
+        health=CHUNK.health,
+        timings=CHUNK.timings,
+        restart=CHUNK.restart,
+    log:
+        RUN.log("cycle-chunk-{experiment}-{stream}-{chunk}"),
+    benchmark:
+        RUN.benchmark("cycle-chunk-{experiment}-{stream}-{chunk}")
+    wildcard_constraints:
+        experiment=one_of(set(STREAMED) - set(ENSEMBLES)),
+    conda:
+        "../../envs/gpu.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime=720,
+    params:
+        settings=chunk_settings,
+        code=CYCLING_CODE,
+        run=RUN.root,
+    shell:
+        "lara cycle-chunk --run {params.run} --chunk {wildcards.experiment}/{wildcards.stream}/{wildcards.chunk}"
+        " --threads {threads} 2>&1 | tee {log}"
+
+
+use rule cycle_chunk as cycle_ensemble_chunk with:
+    output:
+        archive=CHUNK.archive_receipt,
+        feedback=CHUNK.feedback,
+        health=CHUNK.health,
+        timings=CHUNK.timings,
+        restart=CHUNK.restart,
+        members=CHUNK.members,
+    wildcard_constraints:
+        experiment=one_of(set(STREAMED) & set(ENSEMBLES)),
+
+
+rule seal_archive:
+    """One archive, feedback and ledger of the published chunks of an experiment in streams."""
+    input:
+        archives=published_chunks("archive_receipt"),
+        feedback=published_chunks("feedback"),
+        health=published_chunks("health"),
+        timings=published_chunks("timings"),
+    output:
+        archive=RUN.archive_receipt("{experiment}"),
+        feedback=RUN.feedback("{experiment}"),
+        health=RUN.health("{experiment}"),
+        timings=RUN.timings("{experiment}"),
+    log:
+        RUN.log("seal-archive-{experiment}"),
+    benchmark:
+        RUN.benchmark("seal-archive-{experiment}")
+    wildcard_constraints:
+        experiment=one_of(set(STREAMED) - set(ENSEMBLES)),
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        code=code("experiment/streaming", "store/archive", "store/arrays"),
+        run=RUN.root,
+    shell:
+        "lara seal-archive --run {params.run} --experiment {wildcards.experiment}"
+        " --threads {threads} 2>&1 | tee {log}"
+
+
+use rule seal_archive as seal_ensemble_archive with:
+    input:
+        archives=published_chunks("archive_receipt"),
+        feedback=published_chunks("feedback"),
+        health=published_chunks("health"),
+        timings=published_chunks("timings"),
+        members=published_chunks("members"),
+    output:
+        archive=RUN.archive_receipt("{experiment}"),
+        feedback=RUN.feedback("{experiment}"),
+        health=RUN.health("{experiment}"),
+        timings=RUN.timings("{experiment}"),
+        members=RUN.members("{experiment}"),
+    wildcard_constraints:
+        experiment=one_of(set(STREAMED) & set(ENSEMBLES)),
 
 
 rule reanalysis:

@@ -1,13 +1,14 @@
 """The checked configuration, the run's paths, and what every rule uses."""
 
+import copy
 import os
 import sys
 from pathlib import Path
 
 from lara import config as configuration
 from lara.config.experiments import MODEL_SPACE
+from lara.experiment.code import ARCHIVING, CYCLING, code_digest
 from lara.layout import Layout
-from lara.receipts import digest
 from lara.verification.figures import captions
 
 try:
@@ -18,8 +19,8 @@ except configuration.ConfigError as fault:
 # `lara` beside the interpreter that runs Snakemake, whether or not its environment is activated
 os.environ |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
 
+VALUES = CONFIG.model_dump(mode="json")
 RUN = Layout(Path("results") / CONFIG.name)
-PACKAGE = Path(workflow.basedir) / "workflow" / "lara"
 DEFAULT_AUTOENCODERS = CONFIG.default_autoencoders
 TRANSFORMERS = [name for name in DEFAULT_AUTOENCODERS if CONFIG.autoencoders[name].kind == "transformer"]
 SIMULATED = CONFIG.source.kind == "simulated"
@@ -27,6 +28,8 @@ EXPERIMENTS = list(CONFIG.experiments)
 REANALYSIS, OSSE, SIZES = (CONFIG.suite(name) for name in ("reanalysis", "osse", "sizes"))
 ENSEMBLES = [name for name, experiment in CONFIG.experiments.items() if experiment.has_spread]
 TUNED = [name for name, experiment in CONFIG.experiments.items() if experiment.tuned]
+STREAMED = list(CONFIG.production.streams)
+CHUNKS = {(name, chunk.stream, chunk.name): chunk for name in STREAMED for chunk in CONFIG.production.chunks(name)}
 REFERENCE = CONFIG.verification.reference
 LINEAR = [name for name in DEFAULT_AUTOENCODERS if name not in TRANSFORMERS]
 STRUCTURES = [RUN.structure(source) for source in ("truth", "reconstruction", *REANALYSIS)]
@@ -39,19 +42,6 @@ if CONFIG.source.kind == "cds":  # the profile is the machine's word on it, the 
     allowed = workflow.global_resources.get("cds_requests")
     requests = min([CONFIG.source.requests, *([] if allowed is None else [int(allowed.value)])])
     workflow.register_resource("cds_requests", requests)
-
-
-CYCLING_CODE = (  # what the result of a cycled window depends on
-    "assimilation/",
-    "experiment/scheme",
-    "experiment/observing",
-    "experiment/ensemble",
-    "experiment/diagnosing",
-    "experiment/covariance",
-    "covariance/",
-    "observations/",
-    "networks/",
-)
 
 
 STRUCTURE_CODE = (
@@ -74,21 +64,18 @@ wildcard_constraints:
     autoencoder=one_of(CONFIG.autoencoders),
     experiment=one_of(EXPERIMENTS),
     space=one_of(CONFIG.spaces),
+    stream=one_of({stream for _, stream, _ in CHUNKS}),
+    chunk=r"\d{8}T\d\d",
 
 
 def code(*modules):
     """Digest of the modules a cheap stage runs, so that an edit re-runs it; touching a file does not."""
-    files = [path for module in modules for path in sorted(PACKAGE.glob(f"{module}*"))]
-    lost = [module for module in modules if not any(PACKAGE.glob(f"{module}*"))]
-    if lost:
-        raise WorkflowError(f"code(...) names modules {lost} that are not in {PACKAGE}: correct it")
-    sources = [source for path in files for source in (sorted(path.rglob("*.py")) if path.is_dir() else [path])]
-    return digest([digest(source) for source in sources])
+    return code_digest(*modules)
 
 
 def settings(*keys):
     """The values of configuration keys such as "forecaster" or "autoencoders.main", which re-run a rule on change."""
-    return {key: _value(CONFIG.model_dump(mode="json"), key.split(".")) for key in keys}
+    return {key: copy.deepcopy(_value(VALUES, key.split("."))) for key in keys}
 
 
 def _value(values, path):
@@ -185,6 +172,34 @@ def structure_settings(wildcards):
         "spin_up_days": CONFIG.spin_up_days(wildcards.experiment),
         **settings("verification", "forecaster.relaxation_days"),
     }
+
+
+def chunk_of(wildcards):
+    """The chunk of a stream that a job cycles."""
+    return CHUNKS[wildcards.experiment, wildcards.stream, wildcards.chunk]
+
+
+def chunk_settings(wildcards):
+    """What a cycled chunk depends on beyond its inputs: where it and its stream begin, not where others end."""
+    own, chunk = experiment_settings(wildcards), chunk_of(wildcards)
+    own[f"experiments.{wildcards.experiment}"].pop("days")
+    first = CONFIG.production.streams[wildcards.experiment][wildcards.stream].first
+    return own | {"chunk": [str(moment) for moment in (first, chunk.begin, chunk.end)]}
+
+
+def restart_before(wildcards):
+    """What the chunk before leaves; nothing for the first of its stream."""
+    before = chunk_of(wildcards).before
+    return [] if before is None else [RUN.chunk(wildcards.experiment, wildcards.stream, before).restart]
+
+
+def published_chunks(what):
+    """Input function: a file of every chunk whose times an experiment's archive holds."""
+    return lambda wildcards: [
+        getattr(RUN.chunk(*key), what)
+        for key, chunk in CHUNKS.items()
+        if key[0] == wildcards.experiment and chunk.published
+    ]
 
 
 def tuning_settings(wildcards):

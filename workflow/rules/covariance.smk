@@ -85,7 +85,7 @@ rule tune_experiment:
         runtime=720,
     params:
         settings=tuning_settings,
-        code=code(*CYCLING_CODE, "experiment/tuning"),
+        code=code(*CYCLING, "experiment/tuning"),
         run=RUN.root,
     shell:
         "lara tune-experiment --run {params.run} --experiment {wildcards.experiment}"

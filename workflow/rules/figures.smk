@@ -42,7 +42,9 @@ ASKED_TABLE_FIGURES = {
     **({"osse": [RUN.osse]} if OSSE else {}),
     **({"tuning": [RUN.tuning_trials(name) for name in TUNED]} if TUNED else {}),
     **({"fig7_latent_size": [path for name in SIZES for path in size_results(name)]} if SIZES else {}),
-    "table_cost": [RUN.health(name) for name in [*REANALYSIS, *OSSE] if variational(name)],
+    "table_cost": [
+        path for name in [*REANALYSIS, *OSSE] if variational(name) for path in (RUN.health(name), RUN.timings(name))
+    ],
 }
 DEFAULT_FIGURES = [*FIELD_FIGURES, *TABLE_FIGURES]
 ALL_FIELD_FIGURES = FIELD_FIGURES | MORE_FIELD_FIGURES | ASKED_FIELD_FIGURES

@@ -20,7 +20,7 @@ rule compare_minimisers:
         runtime=240,
     params:
         settings=settings("minimiser"),
-        code=code(*CYCLING_CODE, "experiment/minimisers"),
+        code=code(*CYCLING, "experiment/minimisers"),
         run=RUN.root,
     shell:
         "lara compare-minimisers --run {params.run} --threads 1 2>&1 | tee {log}"
@@ -45,7 +45,7 @@ rule compare_batches:
         runtime=240,
     params:
         settings=settings("minimiser"),
-        code=code(*CYCLING_CODE, "experiment/minimisers"),
+        code=code(*CYCLING, "experiment/minimisers"),
         run=RUN.root,
     shell:
         "lara compare-batches --run {params.run} --threads 1 2>&1 | tee {log}"
@@ -70,7 +70,7 @@ rule measure_overhead:
         runtime=240,
     params:
         settings=settings("minimiser"),
-        code=code(*CYCLING_CODE, "experiment/minimisers"),
+        code=code(*CYCLING, "experiment/minimisers"),
         run=RUN.root,
     shell:
         "lara measure-overhead --run {params.run} --threads 1 2>&1 | tee {log}"

@@ -26,7 +26,7 @@ rule observe_once:
     params:
         settings=settings("single_observations", "observed_once", "observations.error_std", "minimiser"),
         schemes=[settings(f"experiments.{name}") for name in CONFIG.observed_once],
-        code=code(*CYCLING_CODE, "experiment/once"),
+        code=code(*CYCLING, "experiment/once"),
         run=RUN.root,
     shell:
         "lara observe-once --run {params.run} --threads {threads} 2>&1 | tee {log}"

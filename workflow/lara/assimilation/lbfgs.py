@@ -12,7 +12,7 @@ minimisation, such as the window before, may serve as the first H.
 
 import math
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -40,24 +40,38 @@ class Pairs:
 
     def __init__(self, history: int) -> None:
         self._pairs: deque[tuple[Tensor, Tensor, float]] = deque(maxlen=history)
-        self._diagonal: Tensor | None = None
+        self.diagonal: Tensor | None = None
+
+    @classmethod
+    def of(cls, history: int, pairs: Iterable[tuple[Tensor, Tensor, float]], diagonal: Tensor | None) -> Self:
+        """Pairs (s, y, sᵀy) that `items` told, oldest first, and the D they left."""
+        made = cls(history)
+        made._pairs.extend(pairs)
+        made.diagonal = diagonal
+        return made
 
     def __len__(self) -> int:
         return len(self._pairs)
 
+    @property
+    def history(self) -> int:
+        """The most pairs kept."""
+        return self._pairs.maxlen or 1
+
+    def items(self) -> list[tuple[Tensor, Tensor, float]]:
+        """The pairs (s, y, sᵀy), oldest first."""
+        return list(self._pairs)
+
     def copy(self) -> Self:
         """The same pairs, to be added to without changing these."""
-        other = type(self)(self._pairs.maxlen or 1)
-        other._pairs.extend(self._pairs)
-        other._diagonal = self._diagonal
-        return other
+        return type(self).of(self.history, self._pairs, self.diagonal)
 
     def add(self, s: Float[Tensor, "..."], y: Float[Tensor, "..."]) -> None:
         """Keep (s, y) unless its curvature is not positive beyond rounding."""
         curvature = dot(s, y)
         if curvature > torch.finfo(s.dtype).eps * math.sqrt(dot(s, s) * dot(y, y)):
             self._pairs.append((s, y, curvature))
-            self._diagonal = _updated(self._diagonal, s.double(), y.double())
+            self.diagonal = _updated(self.diagonal, s.double(), y.double())
 
     def direction(self, gradient: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         """−H∇J by the two-loop recursion; −∇J without pairs."""
@@ -65,8 +79,8 @@ class Pairs:
         for s, y, curvature in reversed(self._pairs):
             weights.append(dot(s, q) / curvature)
             q -= weights[-1] * y
-        if self._diagonal is not None:
-            q = (self._diagonal * q).to(q)
+        if self.diagonal is not None:
+            q = (self.diagonal * q).to(q)
         for (s, y, curvature), weight in zip(self._pairs, reversed(weights), strict=True):
             q += (weight - dot(y, q) / curvature) * s
         return -q

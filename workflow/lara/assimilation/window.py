@@ -59,6 +59,10 @@ class Window:
         """Data before this instant were used by the window before."""
         return self.fresh[0] - self.step // 2
 
+    def following(self, overlap: int) -> "Window":
+        """The next window, which shares `overlap` slots with this one."""
+        return Window(self.end - overlap * self.step, self.step, self.count, overlap)
+
     def __str__(self) -> str:
         begin, end = (time.astype("datetime64[m]") for time in (self.begin, self.end))
         return f"[{begin}, {end})"
@@ -88,7 +92,7 @@ def windows(
 def _tile(window: Window, end: np.datetime64, overlap: int) -> Iterator[Window]:
     while window.end <= end:
         yield window
-        window = Window(window.end - overlap * window.step, window.step, window.count, overlap)
+        window = window.following(overlap)
 
 
 def times_of(windows: Sequence[Window]) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from lara.commands.offer import Progress, command, download_progress, say_more, training_progress
@@ -120,17 +121,36 @@ def screen_observations(run: Run, name: str) -> None:
 
 @command("experiment")
 def cycle_experiment(run: Run, name: str) -> None:
-    """Cycle an experiment over its period."""
+    """Cycle an experiment over its period, from where a killed job left off."""
     from lara.experiment import cycling
 
+    cycling.cycle_experiment(run, name, _cycling_progress(name))
+
+
+@command("chunk")
+def cycle_chunk(run: Run, name: str) -> None:
+    """Cycle a chunk `experiment/stream/begin` of an experiment in streams, from where a killed job left off."""
+    from lara.experiment import streaming
+
+    streaming.cycle_chunk(run, name, _cycling_progress(name))
+
+
+@command("experiment")
+def seal_archive(run: Run, name: str) -> None:
+    """Make one sealed archive, feedback and ledger of the chunks of an experiment in streams."""
+    from lara.experiment import streaming
+
+    streaming.seal_archive(run, name)
+
+
+def _cycling_progress(name: str) -> Callable[[int, int, Analysis], None]:
     progress = Progress(f"{name}, windows")
 
     def report(done: int, total: int, analysis: Analysis) -> None:
         note = f", J {analysis.start.total:.0f} -> {analysis.end.total:.0f} for p = {analysis.fit.used}"
         progress(done, total, note if analysis.minimum else "")
 
-    run.layout.health(name).parent.mkdir(parents=True, exist_ok=True)
-    cycling.cycle_experiment(run, name, report)
+    return report
 
 
 @command()
@@ -141,6 +161,14 @@ def observe_once(run: Run, _: str) -> None:
 
     for name, increments in once.observe_once(run).items():
         write_dataset(increments, run.layout.increments(name))
+
+
+@command()
+def status(run: Run, _: str) -> None:
+    """Tell how far every experiment is: last valid time, cycles per hour, time left, what stopped."""
+    from lara.experiment import status as progress
+
+    print(progress.status(run).to_string(index=False, float_format="{:.1f}".format))
 
 
 @command("experiment")

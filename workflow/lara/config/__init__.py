@@ -27,6 +27,7 @@ from lara.config.experiments import (
     Tuning,
     Verification,
 )
+from lara.config.production import Chunk, Production, Stream
 from lara.config.quality import QualityControl
 from lara.config.sections import (
     Autoencoder,
@@ -47,6 +48,7 @@ __all__ = [
     "Autoencoder",
     "BackgroundError",
     "Cds",
+    "Chunk",
     "Comparison",
     "Config",
     "ConfigError",
@@ -59,11 +61,13 @@ __all__ = [
     "Observations",
     "Patience",
     "Phase",
+    "Production",
     "QualityControl",
     "Section",
     "Simulated",
     "SingleObservation",
     "State",
+    "Stream",
     "Training",
     "Transformer",
     "Tuning",
@@ -101,6 +105,7 @@ class Config(Section):
     quality_control: QualityControl = Field(QualityControl(), description="checks of the observations")
     minimiser: Minimiser = Field(Minimiser(), description="the minimiser")
     experiments: dict[Name, Experiment] = Field(description="cycled runs by name")
+    production: Production = Field(Production(), description="how cycled runs are cut into jobs and survive kills")
     tuning: Tuning = Field(Tuning(), description="search for the factors of experiments that name none")
     verification: Verification = Field(Verification(), description="scores and plots")
     osse: Comparison = Field(Comparison(), description="scores of the suite `osse`")

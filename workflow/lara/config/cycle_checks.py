@@ -10,7 +10,7 @@ from lara.config.experiments import LATENT, Experiment
 from lara.variables import VARIABLES
 
 if TYPE_CHECKING:
-    from lara.config import Config
+    from lara.config import Config, Stream
 
 FORECASTS = 4  # fewer give no interval
 
@@ -47,6 +47,48 @@ def _experiment(config: Config, key: str, experiment: Experiment) -> Iterator[st
             f"{key}: {experiment.days} days are not a whole number of windows of {experiment.slots} slots, "
             f"{experiment.window_hours} h apart"
         )
+
+
+def streams(config: Config) -> Iterator[str]:
+    """Streams tile the period of a known experiment, and are cut where windows and shards are."""
+    for name, parts in config.production.streams.items():
+        key = f"production.streams.{name}"
+        if name not in config.experiments:
+            yield f"{key}: '{name}' is not one of the experiments {list(config.experiments)}"
+        elif not parts:
+            yield f"{key} names no stream: name some or remove it"
+        else:
+            yield from _tiles(config, key, name)
+            yield from (fault for stream in parts for fault in _stream(config, f"{key}.{stream}", name, parts[stream]))
+
+
+def _tiles(config: Config, key: str, name: str) -> Iterator[str]:
+    begin, end = config.period(name)
+    for stream, one in config.production.streams[name].items():
+        if one.begin != begin:
+            yield f"{key}.{stream}.begin {one.begin} must be {begin}: streams tile the experiment's period in order"
+        begin = one.end
+    if begin != end:
+        yield f"{key}: the last stream ends at {begin}, the experiment at {end}: move its end or change `days`"
+
+
+def _stream(config: Config, key: str, name: str, stream: Stream) -> Iterator[str]:
+    chosen, (period, _) = config.experiments[name], config.period(name)
+    truth = config.datasets[chosen.dataset].begin
+    if stream.first - timedelta(hours=chosen.background_hours) < truth:
+        yield (
+            f"{key}.spin_up_days {stream.spin_up_days}: its first background, {chosen.background_hours} h old, would "
+            f"come from before datasets.{chosen.dataset} begins at {truth}: shorten the spin-up"
+        )
+    shared, shard = timedelta(hours=chosen.overlap * chosen.slot_hours), timedelta(hours=max(24, chosen.slot_hours))
+    window = timedelta(hours=chosen.window_hours)
+    for begin, end in zip(stream.cuts, stream.cuts[1:], strict=False):
+        if (end - stream.first - shared) % window:
+            yield f"{key}: a job would end at {end}, within a window of {chosen.window_hours} h: set chunk_days to fit"
+        elif (end - period) % shard and end >= stream.begin:
+            yield f"{key}: a job would end at {end}, within a day of the archive from {period}: set chunk_days to fit"
+        elif end - begin < timedelta(hours=2 * chosen.slot_hours):
+            yield f"{key}: the job [{begin}, {end}) holds fewer than two times: set longer chunk_days"
 
 
 def reference(config: Config) -> Iterator[str]:
@@ -162,6 +204,7 @@ def single_observations(config: Config) -> Iterator[str]:
 CHECKS: tuple[Callable[[Config], Iterator[str]], ...] = (
     background_leads,
     experiments,
+    streams,
     reference,
     spin_ups,
     verification,

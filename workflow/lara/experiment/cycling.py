@@ -1,11 +1,17 @@
-"""Cycled experiments of a run, and the archive, feedback and ledger they leave."""
+"""Cycled experiments of a run, and the archive, feedback and ledger they leave.
+
+A job cycles a stretch of windows and may be killed at any point: called again, it goes on from its last checkpoint
+(`lara.experiment.journal`) and leaves the bytes that an undisturbed one leaves.
+"""
 
 from __future__ import annotations
 
+import errno
+import logging
 import resource
-import shutil
 import time as clock
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,69 +19,175 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from lara import receipts, store
+from lara import locks, receipts, store
 from lara.assimilation import health
 from lara.assimilation.analysis import Analysis
-from lara.assimilation.cycle import Method, Start, cycle
+from lara.assimilation.cycle import Start, cycle, next_start
 from lara.assimilation.window import Window
+from lara.experiment import restart as restarts
+from lara.experiment.analyst import Analyst
 from lara.experiment.comparing import windows_of
-from lara.experiment.diagnosing import Diagnosed
-from lara.experiment.ensemble import Ensemble, Recorder, degrees_of_freedom
+from lara.experiment.ensemble import degrees_of_freedom, headline
+from lara.experiment.journal import Journal
 from lara.experiment.observing import ObservationReader
+from lara.experiment.provenance import archive_times, identity, provenance
+from lara.experiment.restart import Restart
 from lara.experiment.run import Run, time
-from lara.experiment.saving import write_dataset
-from lara.experiment.scheme import control_run, factors, first_background, scheme, slot_step
+from lara.experiment.saving import write_dataset, write_table
+from lara.experiment.scheme import factors
+from lara.layout import Cycled
 from lara.observations import table as tables
 
 Report = Callable[[int, int, Analysis], None]
+_LOG = logging.getLogger(__name__)
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Consecutive windows of an experiment that one job cycles, and the files it leaves.
+
+    first: window with which this chain of stretches began, around which the spread of B is measured. before: restart
+    that the stretch before left; None for the first of its chain. chained: whether another may follow.
+    """
+
+    name: str
+    windows: Sequence[Window]
+    first: Window
+    files: Cycled
+    before: Path | None = None
+    chained: bool = False
+
+    def position(self, done: int) -> int:
+        """Number of times that the first `done` windows publish."""
+        return sum(len(window.fresh) for window in self.windows[:done])
 
 
 def cycle_experiment(run: Run, name: str, report: Report) -> None:
     """Run an experiment over its period; leaves a sealed archive, the feedback and the health ledger."""
-    chosen = run.config.experiments[name]
-    period = windows_of(chosen, *(time(moment) for moment in run.config.period(name)))
-    archive = empty_archive(run, name, np.concatenate([window.fresh for window in period]))
-    read = ObservationReader(
-        run, name, chosen.dataset, [factors(run, name).observation] * chosen.members, chosen.members > 1
-    )
-    recorder, feedback, ledger, position = Recorder(run, name), [], [], 0
-    for number, (analyses, seconds) in enumerate(_timed(analyse(run, name, period, read))):
+    if name in run.config.production.streams:
+        target = run.layout.archive_receipt(name)
+        raise ValueError(f"experiment '{name}' is cycled in streams: run `snakemake {target}`")
+    period = windows_of(run.config.experiments[name], *(time(moment) for moment in run.config.period(name)))
+    cycle_stretch(run, Stretch(name, period, period[0], run.layout.cycled(name)), report)
+
+
+def cycle_stretch(run: Run, stretch: Stretch, report: Report) -> None:
+    """Cycle a stretch of windows, from where a killed job left off.
+
+    LockError where another job is at it; OSError saying what was kept where the disk refuses.
+    """
+    chain = identity(run, stretch.name, stretch.first)
+    windows = [str(stretch.windows[0]), str(stretch.windows[-1]), len(stretch.windows)]
+    mark = receipts.digest([chain, windows, stretch.before and receipts.digest(stretch.before)])
+    with locks.held(stretch.files.lock, "wait for it to end") as lock:
+        job = _Job(run, stretch, chain, Journal(stretch.files.work, mark), lock)
+        try:
+            job.cycle(report)
+            job.finish()
+        except OSError as fault:
+            if fault.errno not in _NO_ROOM:
+                raise
+            raise OSError(
+                f"{stretch.files.folder} or {stretch.files.archive} cannot be written ({fault}): make room or grant "
+                "access; the same command then goes on from the last checkpoint"
+            ) from fault
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """A stretch being cycled, under its lock; chain: identity that restarts between stretches belong to."""
+
+    run: Run
+    stretch: Stretch
+    chain: str
+    journal: Journal
+    lock: locks.Lock
+
+    def cycle(self, report: Report) -> None:
+        """Analyse the windows that are left and keep what they leave."""
+        name, windows = self.stretch.name, self.stretch.windows
+        chosen = self.run.config.experiments[name]
+        r = [factors(self.run, name).observation] * chosen.members
+        read = ObservationReader(self.run, name, chosen.dataset, r, chosen.members > 1)
+        analyst = Analyst.of(self.run, name, self.stretch.first)
+        restart = self._resume() or Restart(0, self._start(analyst))
+        number = restart.done
+        for analyses, seconds in _timed(analyse(self.run, analyst, windows[number:], restart.start, read)):
+            self._keep(number, analyses, read.feedback(analyses[0]), seconds)
+            number += 1
+            if number % self.run.config.production.checkpoint_every == 0 or number == len(windows):
+                following = analyses[0].window.following(chosen.overlap)
+                start = next_start(analyses, following, analyst.step, analyst.disturb)
+                self.journal.checkpoint(number, start)
+            report(number, len(windows), analyses[0])
+
+    def finish(self) -> None:
+        """Seal the archive and write the tables; the notes go last."""
+        files = self.stretch.files
+        self.lock.require()
+        store.seal_archive(files.archive)
+        tables.write_feedback(self.journal.feedback(), files.feedback)
+        write_table(self.journal.ledger(), files.health)
+        write_table(self.journal.costs(), files.timings)
+        if self.run.config.experiments[self.stretch.name].has_spread:
+            write_dataset(self.journal.members(), files.members)
+        if self.stretch.chained:
+            restarts.save(files.restart, self.journal.load(self.run.device), self.chain)
+        self.journal.discard()
+
+    def _start(self, analyst: Analyst) -> Start:
+        if self.stretch.before is None:
+            return analyst.start
+        return restarts.load(self.stretch.before, self.chain, self.run.device).start
+
+    def _resume(self) -> Restart | None:
+        """The last checkpoint, if what was archived up to it is whole; otherwise None and an empty archive."""
+        archive, found = self.stretch.files.archive, self.journal.resume(self.run.device)
+        if found is not None:
+            try:
+                self._lay_out()
+                store.require_written(archive, self.stretch.position(found.done))
+            except store.StoreError as fault:
+                _LOG.warning("cycling begins anew: %s", fault)
+                self.journal.clear()
+            else:
+                _LOG.warning("%s goes on after window %d of %d", archive, found.done, len(self.stretch.windows))
+                return found
+        store.discard_archive(archive)
+        self._lay_out()
+        return None
+
+    def _lay_out(self) -> None:
+        """The archive, empty or as a killed job left it."""
+        run, name, times = self.run, self.stretch.name, archive_times(self.stretch.windows)
+        spread = run.config.experiments[name].has_spread
+        store.create_archive(
+            self.stretch.files.archive, run.grid, run.channels, times, provenance(run, name), spread=spread
+        )
+
+    def _keep(self, number: int, analyses: Sequence[Analysis], feedback: pd.DataFrame, seconds: float) -> None:
+        """Write a window's states to the archive and the rest to the journal."""
+        self.lock.require()
         members = window_members(analyses)
         states = archived(analyses, members)
-        store.write_archive(archive, position, **states)
-        feedback.append(read.feedback(analyses[0]))
-        ledger += ledger_rows(analyses, feedback[-1], seconds)
-        if members is not None:
-            recorder.add(members, analyses[0].window)
-        position += len(states["analysis"])
-        report(number + 1, len(period), analyses[0])
-    store.seal_archive(archive)
-    tables.write_feedback(pd.concat(feedback, ignore_index=True), run.layout.feedback(name))
-    pd.DataFrame(ledger).to_parquet(run.layout.health(name), index=False)
-    if chosen.has_spread:
-        write_dataset(recorder.dataset(), run.layout.members(name))
+        store.write_archive(self.stretch.files.archive, self.stretch.position(number), **states)
+        shown = None if members is None else headline(self.run, members, analyses[0].window)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        costs = {"seconds": seconds, "peak_memory_MB": peak}
+        self.journal.add(ledger_rows(analyses, feedback), costs, feedback, shown)
 
 
-def analyse(run: Run, name: str, period: Sequence[Window], read: ObservationReader) -> Iterator[list[Analysis]]:
+def analyse(
+    run: Run, analyst: Analyst, windows: Sequence[Window], start: Start, read: ObservationReader
+) -> Iterator[list[Analysis]]:
     """Analyses of the windows by member, each proved healthy before it is handed on."""
-    chosen = run.config.experiments[name]
-    background = first_background(run, chosen.dataset, chosen.background_hours)
-    way = analyst(run, name, background, period[0])
-    start = way.start(background, period[0]) if isinstance(way, Ensemble) else Start(background)
-    disturb = way.disturb if isinstance(way, Ensemble) else None
-    for analyses in cycle(period, start, read, way, slot_step(run, chosen), disturb):
+    if not windows:
+        return
+    for analyses in cycle(windows, start, read, analyst.method, analyst.step, analyst.disturb):
         for analysis in analyses:
             health.require_healthy(analysis, run.config.minimiser.worst_reduction)
         yield analyses
-
-
-def analyst(run: Run, name: str, background: Tensor, window: Window) -> Method:
-    """How an experiment analyses its windows; the spread of B is measured around a background and its window."""
-    chosen = run.config.experiments[name]
-    if not chosen.variational:
-        return control_run(run, chosen)
-    own = scheme(run, name, [factors(run, name)], background, window)
-    return Ensemble(run, name, own) if chosen.members > 1 else Diagnosed(run, name, own)
 
 
 def archived(analyses: Sequence[Analysis], members: Tensor | None) -> dict[str, np.ndarray]:
@@ -95,11 +207,9 @@ def window_members(analyses: Sequence[Analysis]) -> Tensor | None:
     return torch.stack([a.analysis for a in analyses]) if len(analyses) > 1 else analyses[0].draws
 
 
-def ledger_rows(analyses: Sequence[Analysis], feedback: pd.DataFrame, seconds: float) -> list[dict[str, object]]:
-    """The health of every member, what became of its data by reason, and what the window cost."""
+def ledger_rows(analyses: Sequence[Analysis], feedback: pd.DataFrame) -> list[dict[str, object]]:
+    """The health of every member, and what became of its data by reason."""
     shared = {
-        "seconds": seconds,
-        "peak_memory_MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "degrees_of_freedom": analyses[0].degrees_of_freedom or degrees_of_freedom(analyses),
         **{f"n: {reason}": int(count) for reason, count in feedback["reason"].value_counts().items()},
     }
@@ -112,30 +222,3 @@ def _timed(analyses: Iterator[list[Analysis]]) -> Iterator[tuple[list[Analysis],
     for found in analyses:
         yield found, clock.monotonic() - begin
         begin = clock.monotonic()
-
-
-def empty_archive(run: Run, name: str, times: np.ndarray) -> Path:
-    """A new archive for an experiment, in place of one made with other settings."""
-    path, made_from = run.layout.archive(name), provenance(run, name)
-    run.layout.archive_receipt(name).unlink(missing_ok=True)
-    shutil.rmtree(path, ignore_errors=True)
-    store.create_archive(path, run.grid, run.channels, times, made_from, spread=run.config.experiments[name].has_spread)
-    return path
-
-
-def provenance(run: Run, name: str) -> dict[str, str]:
-    """What an archive was made from."""
-    chosen = run.config.experiments[name]
-    inputs = [run.layout.weights("forecaster"), run.layout.screened(chosen.dataset)]
-    if chosen.autoencoder is not None:
-        inputs.append(run.layout.weights(chosen.autoencoder))
-    if chosen.variational:
-        inputs.append(run.layout.background_error(chosen.space))
-    return {
-        "title": f"LARA {run.config.name}: {name} ({chosen.method})",
-        "Conventions": "CF-1.11",
-        "experiment": chosen.model_dump_json(),
-        "factors": factors(run, name).model_dump_json(),
-        "configuration": receipts.digest(run.config.model_dump(mode="json")),
-        **{f"digest of {path.relative_to(run.layout.root)}": receipts.digest(path) for path in inputs},
-    }

@@ -75,8 +75,10 @@ def cost_table(run: Run) -> pd.DataFrame:
 
 
 def _cost(run: Run, name: str) -> dict[str, object]:
-    health, chosen = pd.read_parquet(run.layout.health(name)), run.config.experiments[name]
-    after = health[pd.to_datetime(health["begin"]) >= evaluation_begin(run, name)]
+    chosen = run.config.experiments[name]
+    ledger = [pd.read_parquet(path) for path in (run.layout.health(name), run.layout.timings(name))]
+    windows = ledger[0].merge(ledger[1], on="begin", validate="many_to_one")
+    after = windows[pd.to_datetime(windows["begin"]) >= evaluation_begin(run, name)]
     seconds = float(after["seconds"].median())
     return {
         "experiment": name,

@@ -105,22 +105,10 @@ def degrees_of_freedom(analyses: Sequence[Analysis]) -> float:
     return float(covariance.sum())
 
 
-class Recorder:
-    """Keeps the members' analyses at the headline channels, for scores that need every member."""
-
-    def __init__(self, run: Run, name: str) -> None:
-        self.run, self.name = run, name
-        self.channels = list(run.config.verification.headline)
-        self.parts: list[xr.DataArray] = []
-
-    def add(self, members: Float[Tensor, "m k c y x"], window: Window) -> None:
-        """Keep one window's fresh slots."""
-        chosen = [self.run.channels.position(name) for name in self.channels]
-        states = members[:, window.overlap :, chosen].cpu().numpy()
-        coordinates = {"member": np.arange(len(states)), "time": window.fresh, "channel": self.channels}
-        dimensions = ("member", "time", "channel", "latitude", "longitude")
-        self.parts.append(xr.DataArray(states, coordinates, dimensions, "analysis"))
-
-    def dataset(self) -> xr.Dataset:
-        """All that was kept, (member, time, channel, latitude, longitude), SI."""
-        return xr.concat(self.parts, "time").to_dataset()
+def headline(run: Run, members: Float[Tensor, "m k c y x"], window: Window) -> xr.DataArray:
+    """The members' analyses of a window's fresh slots at the headline channels, for scores that need every member."""
+    channels = list(run.config.verification.headline)
+    chosen = [run.channels.position(name) for name in channels]
+    states = members[:, window.overlap :, chosen].cpu().numpy()
+    coordinates = {"member": np.arange(len(states)), "time": window.fresh, "channel": channels}
+    return xr.DataArray(states, coordinates, ("member", "time", "channel", "latitude", "longitude"), "analysis")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import xarray as xr
 
+from lara import receipts
 from lara.experiment.run import Run
 
 
@@ -16,6 +17,11 @@ def write_dataset(dataset: xr.Dataset, path: Path) -> None:
     part = path.with_suffix(".part")
     dataset.to_netcdf(part)
     part.replace(path)
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write parquet that exists completely or not at all."""
+    receipts.write_bytes(path, table.to_parquet(index=False))
 
 
 def keep_fields(run: Run, name: str, arrays: xr.Dataset) -> xr.Dataset:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from functools import partial
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -22,6 +23,7 @@ from lara.assimilation.window import Window, times_of
 from lara.config import Experiment, Factors
 from lara.experiment import covariance
 from lara.experiment.run import Run
+from lara.experiment.run import hours as time_of
 
 DRAWS = 24  # of B, for the standard deviation that the background check assumes
 
@@ -110,7 +112,11 @@ def _spread(
 
 def first_background(run: Run, dataset: str, hours: int) -> Float[Tensor, "1 c y x"]:
     """Forecast of so many hours from a dataset's first state."""
-    truth = run.store(dataset)
-    first = truth.times[:1]
+    return background_at(run, dataset, run.store(dataset).times[0] + time_of(hours), hours)
+
+
+def background_at(run: Run, dataset: str, begin: np.datetime64, hours: int) -> Float[Tensor, "1 c y x"]:
+    """Forecast of so many hours from a dataset, valid at `begin`."""
+    first = np.array([begin - time_of(hours)])
     with torch.no_grad():
-        return run.forecast(run.tensor(truth.at(first)), first, hours // run.config.step_hours)
+        return run.forecast(run.tensor(run.store(dataset).at(first)), first, hours // run.config.step_hours)

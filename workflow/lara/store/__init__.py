@@ -1,18 +1,30 @@
 """Datasets of states and archives of analyses on disk. Only here is Zarr known, and here only to `arrays`."""
 
-from lara.store.archive import create_archive, open_archive, seal_archive, verify_archive, write_archive
+from lara.store.archive import (
+    assemble_archive,
+    create_archive,
+    discard_archive,
+    open_archive,
+    require_written,
+    seal_archive,
+    verify_archive,
+    write_archive,
+)
 from lara.store.arrays import StoreError
 from lara.store.states import StateStore, content_digest, create, discard, open_state, seal, write_block
 
 __all__ = [
     "StateStore",
     "StoreError",
+    "assemble_archive",
     "content_digest",
     "create",
     "create_archive",
     "discard",
+    "discard_archive",
     "open_archive",
     "open_state",
+    "require_written",
     "seal",
     "seal_archive",
     "verify_archive",

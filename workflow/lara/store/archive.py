@@ -5,7 +5,8 @@ standard deviation of its analyses, whose mean the analysis is; float32, one sha
 whole: its receipt lists size and digest of every file, and is withdrawn before anything is written again.
 """
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from lara.store.arrays import RERUN, StoreError
 from lara.store.states import require_finite
 from lara.variables import VARIABLES
 
+_OWN = ("grid_kind", "channels", "kinds")  # attributes that this module reads back
 _KINDS = {"analysis": "", "background": "_background", "spread": "_spread"}  # what: suffix of its variables
 
 
@@ -45,7 +47,7 @@ def create_archive(
         for what in kinds
         for name in channels.variables
     }
-    known = {"grid_kind": grid.kind, "channels": channels.names, "kinds": kinds}
+    known = dict(zip(_OWN, (grid.kind, channels.names, kinds), strict=True))
     arrays.ensure(path, arrays.Template(times, fields, coordinates, {**(attributes or {}), **known}))
 
 
@@ -73,6 +75,20 @@ def write_archive(path: Path, first: int, **states: Float32[np.ndarray, "n chann
             arrays.write_rows(path, VARIABLES[name].archive_name + _KINDS[kind], first, part[:, positions])
 
 
+def require_written(path: Path, count: int) -> None:
+    """Read the first `count` times back. Raises StoreError naming a file that is damaged or was never written."""
+    for name in _variables(path) if count else []:
+        arrays.read_back(path, name, 0, count)
+
+
+def discard_archive(path: Path) -> None:
+    """Remove an archive, its receipt first, and what a killed process left beside it."""
+    _receipt(path).unlink(missing_ok=True)
+    shutil.rmtree(path, ignore_errors=True)
+    for leftover in path.parent.glob(f".{path.name}.*"):
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+
+
 def seal_archive(path: Path) -> None:
     """Read all back, then write `<path>.receipt.json`. Raises StoreError naming a damaged or absent file."""
     times = arrays.read_times(path)
@@ -80,9 +96,60 @@ def seal_archive(path: Path) -> None:
         arrays.read_back(path, name, 0, len(times))
     for leftover in path.rglob("*.partial"):  # of a process that was killed while writing
         leftover.unlink()
+    _describe(path)
+
+
+def _describe(path: Path) -> None:
+    times = arrays.read_times(path)
     files = receipts.describe(_files(path), path)
     span = {"count": len(times), "begin": str(times[0]), "end": str(times[-1]), "variables": _variables(path)}
     receipts.write(_receipt(path), **span, files=files, digest=receipts.digest(files))
+
+
+def assemble_archive(path: Path, parts: Sequence[Path], grid: Grid, channels: Channels, times: np.ndarray) -> None:
+    """Make the archive of `times` from sealed ones of stretches of it, and seal it.
+
+    Shards are linked, not copied: they are whole days of both, and no writer changes a file in place. The archive is
+    made beside and put in its place whole, so that nothing of two versions mixes. Raises StoreError naming every part
+    that is damaged, not sealed, or of other attributes than the first, and the first time that no part holds.
+    """
+    attributes = _shared_attributes(parts)
+    fresh = path.with_name(f".{path.name}.fresh")
+    shutil.rmtree(fresh, ignore_errors=True)
+    own = {key: value for key, value in attributes.items() if key not in ("coordinates", *_OWN)}
+    create_archive(fresh, grid, channels, times, own, spread="spread" in attributes["kinds"])
+    held = [_link_shards(part, fresh, times) for part in parts]
+    missing = np.setdiff1d(times, np.concatenate(held))
+    if missing.size:
+        raise StoreError(f"{path}: no part holds {missing[0]} ({missing.size} times are missing): cycle its chunk")
+    _receipt(path).unlink(missing_ok=True)
+    shutil.rmtree(path, ignore_errors=True)
+    fresh.rename(path)
+    receipts.sync(path.parent)
+    _describe(path)
+
+
+def _shared_attributes(parts: Sequence[Path]) -> dict[str, Any]:
+    """Attributes of all parts. StoreError naming each part that is damaged or made from something else."""
+    problems = [problem for part in parts for problem in _problems(part, content=True)]
+    if not problems:
+        wanted = arrays.read_attributes(parts[0])
+        different = [part for part in parts if arrays.read_attributes(part) != wanted]
+        problems = [f"{part} is made from other inputs or settings than {parts[0]}" for part in different]
+    if problems:
+        raise StoreError("; ".join(problems) + f": {RERUN}")
+    return wanted
+
+
+def _link_shards(part: Path, path: Path, times: np.ndarray) -> np.ndarray:
+    """Link all shards of a part into an archive; returns the times it holds."""
+    held = arrays.read_times(part)
+    first = int(np.searchsorted(times, held[0]))
+    if not np.array_equal(times[first : first + len(held)], held):
+        raise StoreError(f"{part} is from {held[0]} to {held[-1]}, which are no times of {path}: {RERUN}")
+    for name in _variables(part):
+        arrays.link_shards(part, path, name, first)
+    return held
 
 
 def open_archive(path: Path) -> xr.Dataset:
@@ -104,6 +171,8 @@ def _problems(path: Path, content: bool) -> list[str]:
         files = receipts.read(_receipt(path))["files"]
     except receipts.ReceiptError as error:
         return [f"{path} is not sealed: {error}"]
+    if receipts.digest(files) != receipts.read(_receipt(path))["digest"]:
+        return [f"{_receipt(path)} has been edited: its digest is not that of the files it lists"]
     strangers = sorted({file.relative_to(path).as_posix() for file in _files(path)} - set(files))
     return receipts.problems(files, path, content) + [f"{path / name} is in no receipt" for name in strangers]
 

@@ -130,6 +130,19 @@ def shards(array: zarr.Array, rows: Int[np.ndarray, " n"]) -> list[Path]:
     return [cast(LocalStore, array.store).root / key for key in keys]
 
 
+def link_shards(source: Path, target: Path, name: str, first: int) -> None:
+    """Link every shard of field `name` into another store, from its position `first` on.
+
+    Raises StoreError unless shards begin at the same times in both.
+    """
+    here, there = open_field(source, name), open_field(target, name)
+    if shard_times(here) != shard_times(there) or first % shard_times(there):
+        raise StoreError(f"{source} would begin at time {first} of {target}, within a shard: cut chunks at whole days")
+    rows = np.arange(here.shape[0])
+    for old, new in zip(shards(here, rows), shards(there, first + rows), strict=True):
+        new.hardlink_to(old)
+
+
 def shard_times(array: zarr.Array) -> int:
     """Times in a shard."""
     return (array.shards or array.chunks)[0]

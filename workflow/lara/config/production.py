@@ -1,0 +1,94 @@
+"""Sections of the configuration: how cycled experiments are cut into jobs, and how often a job can go on from.
+
+A stream is a chain of jobs that begins from a background of its own; streams run side by side. Its spin-up is cycled
+and not published, so that what is published of it has forgotten its start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pydantic import Field, model_validator
+
+from lara.config.sections import Count, Moment, Name, Section
+
+
+class Stream(Section):
+    """A stretch of an experiment's period, cycled by a chain of jobs."""
+
+    begin: Moment = Field(description="first time it publishes [UTC]")
+    end: Moment = Field(description="end of what it publishes, itself excluded [UTC]")
+    spin_up_days: int = Field(0, ge=0, description="cycled before its begin and not published [days]")
+    chunk_days: Count | None = Field(None, description="length of a job; null for calendar months [days]")
+
+    @property
+    def first(self) -> datetime:
+        """Begin of its cycling."""
+        return self.begin - timedelta(days=self.spin_up_days)
+
+    @property
+    def cuts(self) -> list[datetime]:
+        """Begin and end of its jobs; one ends where publication begins."""
+        if self.chunk_days is None:
+            inner = _months(self.first, self.end)
+        else:
+            step = timedelta(days=self.chunk_days)
+            inner = [*_every(step, self.first, self.begin), *_every(step, self.begin, self.end)]
+        return sorted({self.first, *inner, self.begin, self.end})
+
+    @model_validator(mode="after")
+    def _lasts(self) -> Stream:
+        if self.end <= self.begin:
+            raise ValueError(f"a stream ends at {self.end:%Y-%m-%dT%H:%M}, not after its begin: move the end")
+        return self
+
+
+class Production(Section):
+    """How long runs are cut into jobs and survive being killed."""
+
+    checkpoint_every: Count = Field(
+        10, description="windows between checkpoints, from the last of which a killed job goes on [1]"
+    )
+    streams: dict[Name, dict[Name, Stream]] = Field(
+        default_factory=dict,
+        description="streams by experiment and name, which tile its period; an experiment not named is one job",
+    )
+
+    def chunks(self, experiment: str) -> list[Chunk]:
+        """Jobs of an experiment, stream by stream in order; none where it is one job."""
+        return [chunk for name, one in self.streams.get(experiment, {}).items() for chunk in _chunks(name, one)]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A job of a stream: its cycling covers [begin, end); `before` names the chunk it goes on from, None the first."""
+
+    stream: str
+    begin: datetime
+    end: datetime
+    published: bool
+    before: str | None
+
+    @property
+    def name(self) -> str:
+        """Its begin, as a file name."""
+        return f"{self.begin:%Y%m%dT%H}"
+
+
+def _chunks(name: str, stream: Stream) -> list[Chunk]:
+    found: list[Chunk] = []
+    for begin, end in zip(stream.cuts, stream.cuts[1:], strict=False):
+        found.append(Chunk(name, begin, end, begin >= stream.begin, found[-1].name if found else None))
+    return found
+
+
+def _months(begin: datetime, end: datetime) -> list[datetime]:
+    """First instants of months between two times."""
+    count = range(12 * begin.year + begin.month, 12 * end.year + end.month)
+    starts = [datetime(number // 12, number % 12 + 1, 1) for number in count]
+    return [start for start in starts if begin < start < end]
+
+
+def _every(step: timedelta, begin: datetime, end: datetime) -> list[datetime]:
+    return [begin + k * step for k in range(-((begin - end) // step))]
