@@ -95,7 +95,7 @@ CHANGES = [  # one key set, and what the refusal must name: the key, the value, 
     ("background_error.lead_hours", [48, 24], ["background_error.lead_hours", "48", "[24, 48]"]),
     ("state.levels", [500, 500], ["state", "500", "once"]),
     ("state.surface", ["z"], ["state", "'z'", "surface", "msl"]),
-    ("datasets.test.use", "training", ["datasets", "'test'", "add one"]),
+    ("datasets.test.use", "training", ["datasets", "'test'", "two-years"]),
     ("seed", "luck", ["seed", "'luck'"]),
     ("name", "../elsewhere", ["name", "../elsewhere", "letters"]),
     ("grid.latitudes", 64, ["64", "truncation 21", "32 x 64", "set grid.kind"]),
@@ -236,7 +236,7 @@ def test_each_suite_has_its_spin_up_and_its_experiments(values):
     """The default one has that of `verification`."""
     parsed = parse(values)
     assert [parsed.spin_up_days(name) for name in ("l4dvar", "osse-4dvar", "eda")] == [20, 10, 10]
-    suites = [parsed.suite(name) for name in ("reanalysis", "osse", "ensemble", "sizes")]
+    suites = [parsed.suite(name) for name in ("reanalysis", "osse", "ensemble", "sizes", "production")]
     assert sorted(name for suite in suites for name in suite) == sorted(parsed.experiments)
     assert suites[0] == ["free", "autoencoder-only", "l4dvar", "l3dvar", "pca"]
 

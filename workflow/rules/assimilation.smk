@@ -158,3 +158,10 @@ rule reanalysis:
     """The archive of every experiment of the default suite."""
     input:
         [RUN.archive_receipt(name) for name in CONFIG.suite("reanalysis")],
+
+
+rule production:
+    """Archives and scores of the suite `production`."""
+    input:
+        [RUN.archive_receipt(name) for name in PRODUCTION],
+        [RUN.scores(name) for name in PRODUCTION],

@@ -25,7 +25,7 @@ DEFAULT_AUTOENCODERS = CONFIG.default_autoencoders
 TRANSFORMERS = [name for name in DEFAULT_AUTOENCODERS if CONFIG.autoencoders[name].kind == "transformer"]
 SIMULATED = CONFIG.source.kind == "simulated"
 EXPERIMENTS = list(CONFIG.experiments)
-REANALYSIS, OSSE, SIZES = (CONFIG.suite(name) for name in ("reanalysis", "osse", "sizes"))
+REANALYSIS, OSSE, SIZES, PRODUCTION = map(CONFIG.suite, ("reanalysis", "osse", "sizes", "production"))
 ENSEMBLES = [name for name, experiment in CONFIG.experiments.items() if experiment.has_spread]
 TUNED = [name for name, experiment in CONFIG.experiments.items() if experiment.tuned]
 STREAMED = list(CONFIG.production.streams)

@@ -104,7 +104,7 @@ def reference(config: Config) -> Iterator[str]:
             f"latent space: name an experiment of method {' or '.join(LATENT)}"
         )
     yield from _same_times(config, "reanalysis", name)
-    for suite in ("osse", "ensemble", "sizes"):
+    for suite in ("osse", "ensemble", "sizes", "production"):
         chosen, known = getattr(config, suite).reference, config.suite(suite)
         if chosen is None and known and suite == "osse":
             yield f"{suite}.reference is not set: name one of the suite's experiments {known}"

@@ -82,7 +82,7 @@ class Experiment(Section):
     method: Literal["l4dvar", "l3dvar", "4dvar", "3dvar", "free", "autoencoder-only"] = Field(
         description="how a window is analysed; l… in a latent space, 4dvar and 3dvar in model space"
     )
-    suite: Literal["reanalysis", "osse", "ensemble", "sizes"] = Field(
+    suite: Literal["reanalysis", "osse", "ensemble", "sizes", "production"] = Field(
         "reanalysis", description="target that runs it: the default one, `osse`, `uncertainty` or `fig7_latent_size`"
     )
     autoencoder: Name | None = Field(None, description="autoencoder of the latent space; none in model space")

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from pydantic import Field, model_validator
 
+from lara.config.experiments import Comparison
 from lara.config.sections import Count, Moment, Name, Section
 
 
@@ -44,8 +45,8 @@ class Stream(Section):
         return self
 
 
-class Production(Section):
-    """How long runs are cut into jobs and survive being killed."""
+class Production(Comparison):
+    """How long runs are cut into jobs and survive being killed, and how the suite `production` is scored."""
 
     checkpoint_every: Count = Field(
         10, description="windows between checkpoints, from the last of which a killed job goes on [1]"
