@@ -105,7 +105,7 @@ class Config(Section):
     quality_control: QualityControl = Field(QualityControl(), description="checks of the observations")
     minimiser: Minimiser = Field(Minimiser(), description="the minimiser")
     experiments: dict[Name, Experiment] = Field(description="cycled runs by name")
-    production: Production = Field(Production(), description="how cycled runs are cut into jobs, scores of `production`")
+    production: Production = Field(Production(), description="how cycled runs are cut into jobs")
     tuning: Tuning = Field(Tuning(), description="search for the factors of experiments that name none")
     verification: Verification = Field(Verification(), description="scores and plots")
     osse: Comparison = Field(Comparison(), description="scores of the suite `osse`")
