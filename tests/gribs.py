@@ -1,5 +1,6 @@
 """Real GRIB, editions 1 and 2, made by eccodes as ECMWF's archive would deliver it, faults included."""
 
+import functools
 from dataclasses import dataclass
 
 import eccodes
@@ -115,7 +116,8 @@ def _space(handle, grid, unit):
 
 
 def _fill(handle, values, encoding):
-    flat = np.array([values[j, (i + encoding.west) % values.shape[1]] for j, i in _walk(values.shape, encoding.scan)])
+    rows, columns = _walk(values.shape, encoding.scan)
+    flat = values[rows, (columns + encoding.west) % values.shape[1]]
     eccodes.codes_set(handle, "bitsPerValue", encoding.bits)
     if np.isnan(flat).any():
         eccodes.codes_set(handle, "bitmapPresent", 1)
@@ -123,12 +125,18 @@ def _fill(handle, values, encoding):
     eccodes.codes_set_values(handle, np.where(np.isnan(flat), MISSING, flat))
 
 
+@functools.cache
 def _walk(shape, scan):
-    """(row, column) in the order in which WMO's flag table 3.4 visits the points."""
+    """Rows and columns in the order in which WMO's flag table 3.4 visits the points."""
     i_negative, j_positive, j_consecutive, alternating = scan
-    rows = list(range(shape[0]))[:: -1 if j_positive else 1]
-    columns = list(range(shape[1]))[:: -1 if i_negative else 1]
+    rows = range(shape[0])[:: -1 if j_positive else 1]
+    columns = range(shape[1])[:: -1 if i_negative else 1]
     outer, inner = (columns, rows) if j_consecutive else (rows, columns)
-    for count, first in enumerate(outer):
-        for second in inner[:: -1 if alternating and count % 2 else 1]:
-            yield (second, first) if j_consecutive else (first, second)
+    visited = np.array(
+        [
+            (second, first) if j_consecutive else (first, second)
+            for count, first in enumerate(outer)
+            for second in inner[:: -1 if alternating and count % 2 else 1]
+        ]
+    )
+    return visited.T

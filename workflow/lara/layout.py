@@ -88,11 +88,6 @@ class Layout:
         return self.root / "data" / "era5" / f"{delivery}.receipt.json"
 
     @property
-    def regridding(self) -> Path:
-        """Weights of regriddings."""
-        return self.root / "data" / "regridding"
-
-    @property
     def statistics(self) -> Path:
         """Climatology and scales of the training period."""
         return self.root / "data" / "statistics.npz"

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import tempfile
 import time as clock
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +22,12 @@ from lara.experiment.run import Run
 from lara.grid import Grid
 from lara.sources import grib
 from lara.sources.messages import decode_all
-from lara.sources.regrid import regridding
+from lara.sources.regrid import METHODS, regridding
 from lara.store import StateStore
 
 BATCHES, SAMPLES, LENGTH = 40, 16, 2  # sequences of two states are what the forecaster's first phase reads
 TURNS = 5
-MAPPED = "memory map"
+MAPPED, BARE = "memory map", "eccodes alone"
 
 
 def compare_loaders(run: Run, progress: Callable[[int, int], None]) -> pd.DataFrame:
@@ -68,25 +69,34 @@ def _by_peers(run: Run, stored: StateStore, starts: np.ndarray, folder: Path) ->
 
 
 def measure_ingestion(run: Run, progress: Callable[[int, int], None]) -> pd.DataFrame:
-    """Fields per second of a month's first steps, over those of bare decoding by eccodes."""
+    """Fields per second of the steps that bring a month from GRIB to the model grid, over those of bare decoding.
+
+    Raises ValueError where the source is another or the month's GRIB was not kept.
+    """
     source = deliveries.cds_source(run)
     part = deliveries.deliveries(run, run.config.using("training")[0])[0]
-    path = run.layout.delivery(part.name, source.cache)
-    regrid = regridding(source.regrid, Grid.equiangular(*source.shape, poles=True), run.grid, run.layout.regridding)
-    return ingestion_rates(path, part.expected, regrid, progress)
+    grids = Grid.equiangular(*source.shape, poles=True), run.grid
+    regrids = {method: regridding(method, *grids) for method in METHODS}
+    return ingestion_rates(deliveries.delivered(run, part), part.expected, regrids, progress)
 
 
 def ingestion_rates(
-    path: Path, expected: grib.Expected, regrid: grib.Regridding, progress: Callable[[int, int], None]
+    path: Path,
+    expected: grib.Expected,
+    regrids: Mapping[str, grib.Regridding],
+    progress: Callable[[int, int], None],
 ) -> pd.DataFrame:
-    """The same of a GRIB file that holds what is expected."""
-    own, model = (np.empty((*expected.shape[:2], *grid.shape), np.float32) for grid in (regrid.source, regrid.target))
+    """The same of a GRIB file that holds what is expected, for each way of regridding, with and without decoding."""
+    own = np.empty(expected.shape, np.float32)
     steps: dict[str, Callable[[], object]] = {
-        "eccodes alone": lambda: decode_all(path),
+        BARE: lambda: decode_all(path),
         "decoded and checked": lambda: grib.check(path, expected),
         "decoded, checked, kept": lambda: grib.read(path, expected, into=own),
-        "decoded, checked, regridded": lambda: grib.read(path, expected, regrid, model),
     }
+    for method, regrid in regrids.items():
+        model = np.empty((*expected.shape[:2], *regrid.target.shape), np.float32)
+        steps[f"decoded, checked, {method}"] = partial(grib.read, path, expected, regrid, model)
+    steps |= {f"{method} alone": partial(regrid, own) for method, regrid in regrids.items()}
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for turn in range(TURNS + 1):
         for name, step in steps.items():
@@ -94,7 +104,7 @@ def ingestion_rates(
             step()
             seconds[name].append(clock.perf_counter() - begin)
         progress(turn + 1, TURNS + 1)
-    return _table(seconds, expected.shape[0] * expected.shape[1], "eccodes alone", "fields")
+    return _table(seconds, expected.shape[0] * expected.shape[1], BARE, "fields")
 
 
 def _table(seconds: dict[str, list[float]], items: int, reference: str, what: str) -> pd.DataFrame:

@@ -113,6 +113,14 @@ def download_month(run: Run, name: str, progress: Progress) -> None:
     )
 
 
+def delivered(run: Run, part: Delivery) -> Path:
+    """The GRIB of a delivery. ValueError where it has gone since."""
+    path, receipt = run.layout.delivery(part.name, cds_source(run).cache), run.layout.delivery_receipt(part.name)
+    if not path.exists():
+        raise ValueError(f"{path} is not there any more: delete {receipt} and run snakemake, which downloads it again")
+    return path
+
+
 def _times(run: Run, dataset: str, month: str) -> np.ndarray:
     """Times of a dataset that lie in a month."""
     days = run.config.days(dataset, month)

@@ -10,7 +10,7 @@ import numpy as np
 from lara import receipts
 from lara.config import Cds, Zarr
 from lara.experiment.data import Month, Report, Span
-from lara.experiment.deliveries import Delivery, cds_source, deliveries
+from lara.experiment.deliveries import Delivery, cds_source, delivered, deliveries
 from lara.experiment.run import Run
 from lara.grid import Grid
 from lara.sources import grib
@@ -35,7 +35,7 @@ def _decoded(run: Run, dataset: str, wanted: Sequence[Span], report: Report) -> 
     by_month: dict[np.datetime64, list[Delivery]] = {}
     for part in deliveries(run, dataset):
         by_month.setdefault(part.order.month, []).append(part)
-    regrid = regridding(source.regrid, Grid.equiangular(*source.shape, poles=True), run.grid, run.layout.regridding)
+    regrid = regridding(source.regrid, Grid.equiangular(*source.shape, poles=True), run.grid)
     days = 0
     for span, moments in zip(wanted, times, strict=True):
         parts = by_month[span[0].astype("M8[M]")]
@@ -51,12 +51,8 @@ def _decoded(run: Run, dataset: str, wanted: Sequence[Span], report: Report) -> 
 
 def _decode(run: Run, part: Delivery, regrid: Regridding, into: np.ndarray) -> dict[str, Any]:
     """Bring a delivery into its part of a month's states; its receipt."""
-    receipt = run.layout.delivery_receipt(part.name)
-    path = run.layout.delivery(part.name, cds_source(run).cache)
-    if not path.exists():
-        raise ValueError(f"{path} is not there any more: delete {receipt} and run snakemake, which downloads it again")
-    grib.read(path, part.expected, regrid, into)
-    return receipts.read(receipt)
+    grib.read(delivered(run, part), part.expected, regrid, into)
+    return receipts.read(run.layout.delivery_receipt(part.name))
 
 
 def _read(run: Run, source: Zarr, wanted: Sequence[Span], report: Report) -> Iterator[Month]:
@@ -65,7 +61,7 @@ def _read(run: Run, source: Zarr, wanted: Sequence[Span], report: Report) -> Ite
 
     held = cloud.open_store(source.url, source.preliminary == "mark")
     final = cloud.open_store(source.url).last
-    regrid = regridding(source.regrid, held.grid, run.grid, run.layout.regridding)
+    regrid = regridding(source.regrid, held.grid, run.grid)
     times = np.concatenate([np.arange(*span, run.step) for span in wanted])
     per_day = int(_DAY / run.step)
 

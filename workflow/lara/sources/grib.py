@@ -99,7 +99,10 @@ def read(
         raise ValueError(f"states of shape {shape} do not fit into an array of shape {states.shape}")
     preliminary = np.zeros(len(expected.times), dtype=bool)
     for done, found in enumerate(fields(path, expected), start=1):
-        states[found.time, found.channel] = regrid(found.values) if regrid else found.values
+        if regrid is None:
+            states[found.time, found.channel] = found.values
+        else:
+            regrid.fill(states[found.time, found.channel], found.values)
         preliminary[found.time] |= found.preliminary
         progress(done, shape[0] * shape[1])
     return Delivery(states, preliminary)

@@ -72,7 +72,7 @@ class Message:
         """The field, rows north to south, west to east. Raises GribError for a missing or implausible value."""
         try:
             size = eccodes.codes_get_size(self.handle, "values")
-            if size != self.mesh.shape[0] * self.mesh.shape[1]:
+            if size != self.mesh.shape[0] * self.mesh.shape[1]:  # before memory is taken for them
                 raise GribError(f"has {size} values for a grid of {self.mesh}")
             eccodes.codes_set_double(self.handle, "missingValue", _ABSENT)
             values = eccodes.codes_get_double_array(self.handle, "values")
@@ -100,12 +100,12 @@ def messages(path: Path) -> Iterator[Message]:
     in "7777", and at one that is not on a regular grid; FileNotFoundError for an absent file.
     """
     kinds: dict[bytes, tuple[Product, Mesh]] = {}
-    with path.open("rb") as stream:
-        for number, raw in enumerate(_frames(stream), start=1):
+    with path.open("rb") as stream, _mapped(stream) as data:
+        for number, place in enumerate(_frames(data), start=1):
             try:
-                handle = eccodes.codes_new_from_message(raw)
+                handle = _handle(data, place)
                 try:
-                    kind = _kind(raw)
+                    kind = _kind(data, place)
                     if kind not in kinds:
                         kinds[kind] = _product(handle), _mesh(handle)
                     date, clock = eccodes.codes_get_long(handle, "dataDate"), eccodes.codes_get_long(handle, "dataTime")
@@ -127,26 +127,35 @@ def decode_all(path: Path) -> int:
     return count
 
 
-def _frames(stream: BinaryIO) -> Iterator[bytes]:
-    """Whole messages as bytes; archives pad them with zeros."""
+def _mapped(stream: BinaryIO) -> mmap.mmap:
+    """The content of a file. Raises GribError for an empty one."""
     if not os.fstat(stream.fileno()).st_size:
         raise GribError("the file is empty")
-    with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        position, number = 0, 1
-        while position < len(data):
-            start = data.find(b"GRIB", position)
-            between = data[position : start if start >= 0 else len(data)].strip(b"\0")
-            if between:
-                raise GribError(f"no GRIB message where number {number} should begin, but {between[:16]!r}")
-            if start < 0:
-                return
-            length = _length(data[start : start + 16])
-            raw = data[start : start + length]
-            if len(raw) != length or not raw.endswith(b"7777"):
-                where = f"message {number}, from byte {start} of {len(data)},"
-                raise GribError(f'{where} is cut off: it has no "7777" where it should end')
-            yield raw
-            position, number = start + length, number + 1
+    return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _frames(data: mmap.mmap) -> Iterator[slice]:
+    """Where whole messages are; archives pad them with zeros."""
+    position, number = 0, 1
+    while position < len(data):
+        start = data.find(b"GRIB", position)
+        between = data[position : start if start >= 0 else len(data)].strip(b"\0")
+        if between:
+            raise GribError(f"no GRIB message where number {number} should begin, but {between[:16]!r}")
+        if start < 0:
+            return
+        end = start + _length(data[start : start + 16])
+        if end > len(data) or data[max(end - 4, start + 8) : end] != b"7777":
+            where = f"message {number}, from byte {start} of {len(data)},"
+            raise GribError(f'{where} is cut off: it has no "7777" where it should end')
+        yield slice(start, end)
+        position, number = end, number + 1
+
+
+def _handle(data: mmap.mmap, place: slice) -> int:
+    """What eccodes knows a message by; it keeps the only copy of it."""
+    with memoryview(data) as whole, whole[place] as message:
+        return int(eccodes.codes_new_from_message(message))
 
 
 def _length(start: bytes) -> int:
@@ -158,16 +167,17 @@ def _length(start: bytes) -> int:
     return length
 
 
-def _kind(raw: bytes) -> bytes:
+def _kind(data: mmap.mmap, place: slice) -> bytes:
     """All sections before the data, without the time: equal for messages that differ in time and values alone."""
-    if raw[7] == 1:
-        one = raw[8 : 8 + int.from_bytes(raw[8:11])]
-        end = 8 + len(one)
-        return one[:12] + one[17:24] + one[25:] + raw[end : end + int.from_bytes(raw[end : end + 3])]
-    end = 16
-    while end + 5 < len(raw) and raw[end + 4] < 5:
-        end += max(int.from_bytes(raw[end : end + 4]), 5)
-    return raw[6:8] + raw[16:28] + raw[35:end]
+    begin, stop = place.start, place.stop
+    if data[begin + 7] == 1:
+        end = begin + 8 + int.from_bytes(data[begin + 8 : begin + 11])
+        one, length = data[begin + 8 : min(end, stop)], int.from_bytes(data[end : end + 3])
+        return one[:12] + one[17:24] + one[25:] + data[end : min(end + length, stop)]
+    end = begin + 16
+    while end + 5 < stop and data[end + 4] < 5:
+        end += max(int.from_bytes(data[end : end + 4]), 5)
+    return data[begin + 6 : begin + 8] + data[begin + 16 : begin + 28] + data[begin + 35 : min(end, stop)]
 
 
 def _product(handle: int) -> Product:

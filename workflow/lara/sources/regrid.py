@@ -1,90 +1,101 @@
-"""From one global grid to another, by a sparse matrix: y = W x for fields flattened row by row.
+"""From one global grid to another: y = R x Cᵀ for fields x of rows and columns, R and C sparse.
 
 Conservative, first order (Jones 1999, doi:10.1175/1520-0493(1999)127<2204:FASOCR>2.0.CO;2):
     W_ji = |cell j ∩ cell i| / |cell j|, so that Σ_j |cell j| y_j = Σ_i |cell i| x_i.
-Cells are boxes in (sin φ, λ), where area is plain, so W is the Kronecker product of overlaps of rows in sin φ and
+Cells are boxes in (sin φ, λ), where area is plain, so W is the Kronecker product R ⊗ C of overlaps of rows in sin φ and
 overlaps of columns in λ, on the circle. A row on a pole is a cap.
 
-Bilinear: the four neighbours of each target point; poleward of the last row the row itself.
+Bilinear: the four neighbours of each target point; poleward of the last row the row itself. Also such a product.
 
 Both have W ≥ 0 and Σ_i W_ji = 1: no new extremes, nothing negative from what is not, constants stay. Sums run in
 float64. Winds are regridded by component, as is customary; in the cap of a pole row these turn with longitude.
 """
 
-import io
-import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float, Float32, Float64
 
 from lara.grid import Grid
-from lara.receipts import digest, write_bytes
 
 _ROUNDING = 1e-12  # smaller parts of a cell are rounding errors of edges that coincide
 
 
 @dataclass(frozen=True)
 class Regridding:
-    """Linear map W (target points, source points) from fields on `source` to fields on `target`."""
+    """Linear map from fields on `source` to fields on `target`: `rows` R and `columns` C, (target, source) each."""
 
     source: Grid
     target: Grid
-    weights: sp.csr_array
+    rows: sp.csr_array
+    columns: sp.csr_array
 
     def __call__(self, fields: Float[np.ndarray, "*batch latitude longitude"]) -> Float32[np.ndarray, "*batch y x"]:
         """Fields on the target grid, float32, one at a time. Raises ValueError for another shape than the source's."""
         if fields.shape[-2:] != self.source.shape:
             raise ValueError(f"fields of shape {fields.shape} do not end in the source grid's {self.source.shape}")
-        flat = fields.reshape(-1, self.weights.shape[1])
-        regridded = np.empty((len(flat), self.weights.shape[0]), np.float32)
-        for field, result in zip(flat, regridded, strict=True):
-            result[:] = self.weights @ field.astype(np.float64, copy=False)
-        return regridded.reshape(*fields.shape[:-2], *self.target.shape)
+        regridded = np.empty((*fields.shape[:-2], *self.target.shape), np.float32)
+        for place in np.ndindex(fields.shape[:-2]):
+            self.fill(regridded[place], fields[place].astype(np.float64, copy=False))
+        return regridded
+
+    def fill(self, target: Float32[np.ndarray, "y x"], field: Float64[np.ndarray, "latitude longitude"]) -> None:
+        """The same of one field, into an array that is there."""
+        if not self._same_rows:
+            field = self.rows @ field
+        target[:] = field if self._same_columns else (self.columns @ field.T).T
+
+    @cached_property
+    def _same_rows(self) -> bool:
+        return _is_identity(self.rows)
+
+    @cached_property
+    def _same_columns(self) -> bool:
+        return _is_identity(self.columns)
 
 
-def regridding(method: str, source: Grid, target: Grid, cache: Path | None = None) -> Regridding:
-    """The map by `method` ("conservative" or "bilinear") from `source` to `target`.
-
-    With `cache`, a folder, the weights are kept there in a file named after method, grids and this code, and are
-    made anew if that file cannot be read. Raises ValueError for an unknown method.
-    """
+def regridding(method: str, source: Grid, target: Grid) -> Regridding:
+    """The map by `method` ("conservative" or "bilinear"). Raises ValueError for an unknown one."""
     if method not in METHODS:
         raise ValueError(f"regridding {method!r} is unknown; choose one of {', '.join(METHODS)}")
-    if cache is None:
-        return Regridding(source, target, METHODS[method](source, target))
-    identity = [method, source.to_attributes(), target.to_attributes(), digest(Path(__file__))]
-    path = cache / f"{method}-{digest(identity)}.npz"
-    weights = _load(path, (target.latitude.size * target.longitude.size, source.latitude.size * source.longitude.size))
-    if weights is None:
-        weights = METHODS[method](source, target)
-        _save(path, weights)
-    return Regridding(source, target, weights)
+    return Regridding(source, target, *METHODS[method](source, target))
 
 
-def conservative(source: Grid, target: Grid) -> sp.csr_array:
-    """Shares of the source cells in the area of each target cell."""
+def conservative(source: Grid, target: Grid) -> tuple[sp.csr_array, sp.csr_array]:
+    """Shares of the source rows, and columns, in each target row, and column."""
     rows = _row_overlaps(np.sin(np.deg2rad(target.latitude_bounds)), np.sin(np.deg2rad(source.latitude_bounds)))
     columns = _column_overlaps(target.longitude, source.longitude)
-    return sp.csr_array(sp.kron(_shares(rows), _shares(columns), format="csr"))
+    return _shares(rows), _shares(columns)
 
 
-def bilinear(source: Grid, target: Grid) -> sp.csr_array:
-    """Weights of the four source points around each target point."""
-    latitude, longitude = np.meshgrid(target.latitude, target.longitude, indexing="ij")
-    index, weight = source.interpolation(latitude.ravel(), longitude.ravel())
-    starts = np.arange(0, index.size + 1, 4)
-    weights = sp.csr_array((weight.ravel(), index.ravel(), starts), shape=(len(index), np.prod(source.shape)))
+def bilinear(source: Grid, target: Grid) -> tuple[sp.csr_array, sp.csr_array]:
+    """Weights of the two source rows, and columns, around each target row, and column."""
+    first_column = np.full_like(target.latitude, source.longitude[0])
+    first_row = np.full_like(target.longitude, source.latitude[0])
+    width = source.shape[1]
+    rows, along_column = source.interpolation(target.latitude, first_column)
+    columns, along_row = source.interpolation(first_row, target.longitude)
+    return _neighbours(rows // width, along_column, source.shape[0]), _neighbours(columns % width, along_row, width)
+
+
+METHODS: dict[str, Callable[[Grid, Grid], tuple[sp.csr_array, sp.csr_array]]] = {
+    "conservative": conservative,
+    "bilinear": bilinear,
+}
+
+
+def _neighbours(
+    index: np.ndarray, weight: Float64[np.ndarray, "target 4"], size: int
+) -> sp.csr_array:
+    """Sparse matrix of weights at positions `index` of `size`; those of one position add up."""
+    starts = np.arange(0, index.size + 1, index.shape[1])
+    weights = sp.csr_array((weight.ravel(), index.ravel(), starts), shape=(len(index), size))
     weights.sum_duplicates()
     weights.eliminate_zeros()
     return weights
-
-
-METHODS: dict[str, Callable[[Grid, Grid], sp.csr_array]] = {"conservative": conservative, "bilinear": bilinear}
 
 
 def _row_overlaps(
@@ -113,16 +124,7 @@ def _shares(overlaps: Float64[np.ndarray, "target source"]) -> sp.csr_array:
     return sp.csr_array(shares / shares.sum(axis=1, keepdims=True))
 
 
-def _save(path: Path, weights: sp.csr_array) -> None:
-    buffer = io.BytesIO()
-    sp.save_npz(buffer, weights)
-    write_bytes(path, buffer.getvalue())
-
-
-def _load(path: Path, shape: tuple[int, int]) -> sp.csr_array | None:
-    """Weights kept at `path`; None where there are none, or none of this shape that can be read."""
-    try:
-        weights = sp.csr_array(sp.load_npz(io.BytesIO(path.read_bytes())))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-        return None
-    return weights if weights.shape == shape else None
+def _is_identity(matrix: sp.csr_array) -> bool:
+    """Whether all rows, or columns, stay what they are."""
+    rows, columns = matrix.shape
+    return rows == columns and np.array_equal(matrix.indices, np.arange(rows)) and bool((matrix.data == 1).all())
