@@ -103,6 +103,8 @@ class Connection:
             url, key, _ = cdsapi.api.get_url_key_verify(None, None, None)
         except Exception as error:  # cdsapi raises no other
             raise CdsError(f"{title}: no key for the Climate Data Store: {_STORE}/how-to-api") from error
+        if not key.strip():
+            raise CdsError(f"{title}: no key for the Climate Data Store, but an empty one: {_STORE}/how-to-api")
         if ":" in key or url.rstrip("/").endswith("/v2"):
             raise CdsError(
                 f"{title}: the key is of the old form UID:KEY or the url ends in /v2, which ended in 2024: "

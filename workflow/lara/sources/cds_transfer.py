@@ -6,6 +6,7 @@ here, in the client's session, which holds no key: the object store is not to se
 
 import hashlib
 import logging
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ _BLOCK = 1 << 20
 _FUTILE = 9  # downloads in a row that end no further than one before
 _USUAL = (50, 5, 8, 10, 16, 32, 64, 100)  # MiB of a part in multipart uploads; then any up to 128
 _PART_SIZES = tuple(size << 20 for size in (*_USUAL, *sorted({*range(5, 129)} - {*_USUAL})))
+
+_MD5 = re.compile("[0-9a-fA-F]{26,32}")  # six zeros lead one in 16 million
 
 
 class Progress(Protocol):
@@ -117,17 +120,14 @@ def _begin(response: requests.Response, have: int, size: int) -> int:
 
 
 def agrees(file: Path, checksum: str) -> bool:
-    """Whether `file` can have the hexadecimal `checksum`, of which the store drops leading zeros.
+    """Whether `file` can have the `checksum` that the store gives.
 
     It is the ETag of the object: the MD5 of the file or, for one uploaded in parts of some MiB, the MD5 of the parts'
-    MD5s. One of more than 128 bits, or none, says nothing.
+    MD5s, without its leading zeros. What is none (shorter, longer, with a number of parts behind it) says nothing.
     """
-    try:
-        wanted = int(checksum, 16)
-    except ValueError:
+    if not _MD5.fullmatch(checksum):
         return True
-    if len(checksum) > 32:
-        return True
+    wanted = int(checksum, 16)
     with file.open("rb") as content:
         whole = hashlib.file_digest(content, "md5").hexdigest()
     length = file.stat().st_size

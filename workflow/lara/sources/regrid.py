@@ -87,9 +87,7 @@ METHODS: dict[str, Callable[[Grid, Grid], tuple[sp.csr_array, sp.csr_array]]] = 
 }
 
 
-def _neighbours(
-    index: np.ndarray, weight: Float64[np.ndarray, "target 4"], size: int
-) -> sp.csr_array:
+def _neighbours(index: np.ndarray, weight: Float64[np.ndarray, "target 4"], size: int) -> sp.csr_array:
     """Sparse matrix of weights at positions `index` of `size`; those of one position add up."""
     starts = np.arange(0, index.size + 1, index.shape[1])
     weights = sp.csr_array((weight.ravel(), index.ravel(), starts), shape=(len(index), size))
