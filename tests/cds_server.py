@@ -82,6 +82,8 @@ class CdsServer:
     calls: list[str] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)  # sent to the object store
     jobs: dict[str, Job] = field(default_factory=dict)
+    fetched: set[str] = field(default_factory=set)  # jobs whose file was asked for
+    most: int = 0  # jobs that were under way at once
 
     def __enter__(self) -> "CdsServer":
         self.lock, self.closing = threading.RLock(), threading.Event()
@@ -139,6 +141,7 @@ class CdsServer:
             states, reason = (["failed"], QUEUE) if full >= self.queue else (list(self.states), self.reason)
             job = Job(f"job-{len(self.jobs) + 1}", dataset, request, states, reason)
             self.jobs[job.name] = job
+            self.most = max(self.most, len(self.jobs.keys() - self.fetched))
             return job
 
     def data(self, job: Job) -> bytes:
@@ -252,6 +255,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _object(self, name: str) -> None:
         self.store.keys.append(self.headers.get("PRIVATE-TOKEN"))
+        self.store.fetched.add(name)
         fault = self.store.take("download")
         if fault.hang:
             self.store.closing.wait(60)

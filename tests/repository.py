@@ -15,3 +15,11 @@ def snakemake(*arguments: str) -> str:
     done = subprocess.run(command, cwd=REPOSITORY, env=environment, text=True, capture_output=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
+
+
+def snakemake_elsewhere(folder: Path, config: Path, *words: str) -> subprocess.CompletedProcess:
+    """A run of the repository's rules in a folder of its own, for a configuration, with the profile for one machine."""
+    files = {"snakefile": "Snakefile", "workflow-profile": "workflow/profiles/local"}
+    where = [word for name, path in files.items() for word in (f"--{name}", str(REPOSITORY / path))]
+    command = [sys.executable, "-m", "snakemake", *where, "--directory", str(folder), "--configfile", str(config)]
+    return subprocess.run([*command, *words], text=True, capture_output=True)

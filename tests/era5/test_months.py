@@ -10,6 +10,8 @@ import era5_weather
 import worlds
 from gribs import USUAL, delivery
 from lara import receipts
+from lara.experiment import data
+from lara.experiment.data import write_month
 from lara.grid import Grid
 from lara.sources.regrid import regridding
 from lara.state import Channels
@@ -70,6 +72,23 @@ def test_grib_that_is_not_to_be_kept_goes_when_its_month_is_sealed(small, values
     assert generate(run, "validation") == generate(run, "validation") == 0
     assert not list(run.layout.root.rglob("*.grib"))
     assert len(run.store("validation")) == 48
+
+
+def test_grib_goes_month_by_month_as_states_are_sealed(small, values, server, monkeypatch):
+    """As each of two months is written its own GRIB is still there, and that of the one before is not."""
+    values["source"]["keep"] = False
+    values["datasets"]["training"] |= {"begin": "2001-01-05", "end": "2001-02-05"}
+    run, there = small(), []
+    download(run, "training")
+
+    def written(path, times, month):
+        there.append(sorted(file.stem for file in run.layout.root.rglob("*.grib")))
+        write_month(path, times, month)
+
+    monkeypatch.setattr(data, "write_month", written)
+    assert generate(run, "training") == 0
+    assert there == [["2001-01"] * 2 + ["2001-02"] * 2, ["2001-02"] * 2]
+    assert not list(run.layout.root.rglob("*.grib"))
 
 
 def test_how_states_are_had_makes_nothing_again_and_what_they_are_does(small, values, server, caplog):

@@ -1,9 +1,6 @@
 """ERA5 is but a configuration: from the loopback store to an archive and scores, by Snakemake; large ones plan."""
 
-import os
 import re
-import subprocess
-import sys
 
 import pytest
 import xarray as xr
@@ -14,7 +11,7 @@ from era5_weather import states
 from lara.grid import Grid
 from lara.layout import Layout
 from lara.state import Channels
-from repository import REPOSITORY
+from repository import REPOSITORY, snakemake_elsewhere
 
 pytestmark = pytest.mark.slow
 
@@ -22,11 +19,8 @@ ARCHIVE, SCORES = "archive/l4dvar.zarr.receipt.json", "scores/l4dvar.nc"
 
 
 def snakemake(folder, config, *words):
-    """What Snakemake prints, run in a folder of its own by the repository's rules, on one core."""
-    files = {"snakefile": "Snakefile", "workflow-profile": "workflow/profiles/local"}
-    where = [word for name, path in files.items() for word in (f"--{name}", str(REPOSITORY / path))]
-    command = [sys.executable, "-m", "snakemake", *where, "--directory", str(folder), "--configfile", str(config)]
-    done = subprocess.run([*command, "--cores", "1", *words], env=os.environ, text=True, capture_output=True)
+    """What Snakemake prints, on one core."""
+    done = snakemake_elsewhere(folder, config, "--cores", "1", *words)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
