@@ -12,6 +12,7 @@ import xarray as xr
 from numcodecs import Blosc
 
 from lara.grid import Grid
+from lara.sources import cloud
 from lara.state import Channels
 
 SURFACE, UPPER = ("msl", "u10", "v10", "t2m"), ("z", "q", "u", "v", "t")
@@ -24,6 +25,9 @@ SCALES = {"msl": (1e5, 1e3), "u10": (1, 8), "v10": (0, 5), "t2m": (280, 20), "z"
 }
 UNITS = {"msl": "Pa", "t2m": "K", "z": "m**2 s**-2", "q": "kg kg**-1", "t": "K"}  # others m s**-1
 ARCO_NAMES = {channel.variable: channel.meta.archive_name for channel in Channels.of(SURFACE, UPPER, [500]).channels}
+CHANNELS = Channels.of(["msl", "t2m"], ["z", "q", "u"], [850, 50, 500])
+HOURLY = np.arange("2020-02-28T00", "2020-03-01T00", dtype="M8[h]")
+TIMES = np.arange("2019-12-30T00", "2020-01-03T00", 6, dtype="M8[h]")
 
 
 @dataclass(frozen=True)
@@ -150,3 +154,18 @@ def _encoding(template, layout):
         sizes = tuple(layout.time_chunk if dim == "time" else size for dim, size in empty.sizes.items())
         encoding[name] = {"chunks": sizes, "compressors": (Blosc(cname="lz4", clevel=5),)}
     return encoding
+
+
+def read(url, times=TIMES, channels=CHANNELS, **options):
+    """(store, months) at `times`."""
+    store = cloud.open_store(str(url))
+    return store, list(cloud.months(store, channels, times, **options))
+
+
+def altered(path, change):
+    """Another store beside `path`, with `change` made to its dataset."""
+    target = path.with_name("altered.zarr")
+    with xr.open_zarr(path, chunks=None) as data:
+        fresh = change(data.load().drop_encoding())
+    fresh.to_zarr(target, zarr_format=2, consolidated=True)
+    return target

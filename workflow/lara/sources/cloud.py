@@ -10,11 +10,9 @@ value. A step with such a field, and one that the axis lacks, is missing: it is 
 takes its place. NaN in part of a field is damage, and refused.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import dask
 import numpy as np
@@ -22,21 +20,14 @@ import xarray as xr
 from jaxtyping import Bool, Float32, Int
 
 from lara.grid import Grid
+from lara.sources.cloud_access import access, patiently
 from lara.sources.layouts import Field, Order, find_fields, find_grid, listed, rename_coordinates
 from lara.state import Channels
 
 States = Float32[np.ndarray, "n channel latitude longitude"]
 
-_ACCESS: dict[str, tuple[str, dict[str, Any]]] = {  # what fsspec needs, and how it is told to ask without an account
-    "gs": ("gcsfs", {"token": "anon"}),
-    "gcs": ("gcsfs", {"token": "anon"}),
-    "s3": ("s3fs", {"anon": True}),
-    "http": ("aiohttp", {}),
-    "https": ("aiohttp", {}),
-}
 _BLOCK = 2**29  # bytes of states on the store's grid read at a time; held twice while they are put in order
 _READERS = 8  # chunks on their way at once
-_PAUSES = (1.0, 4.0, 16.0)  # seconds between tries of a remote store
 _DAY = np.timedelta64(1, "D")
 
 
@@ -72,8 +63,8 @@ def open_store(url: str, preliminary: bool = False) -> CloudStore:
     Raises RuntimeError naming the package that the URL needs, OSError when there is no store or it does not
     answer, ValueError when it is not on global latitudes and longitudes or its times do not increase.
     """
-    options = _access(url)
-    raw = _patiently(lambda: xr.open_zarr(url, chunks=None, storage_options=options), url, "opening it")
+    options = access(url)
+    raw = patiently(lambda: xr.open_zarr(url, chunks=None, storage_options=options), url, "opening it")
     data = rename_coordinates(raw, url)
     times = data["time"].values.astype("datetime64[ns]")
     if not (times.size and np.all(np.diff(times) > np.timedelta64(0))):
@@ -120,7 +111,7 @@ class _Reader:
         held = positions >= 0
         missing = dict.fromkeys(times[~held], "not on the time axis")
         times = times[held]
-        states = _patiently(lambda: self.load(positions[held]), self.store.url, f"reading {_span(times)}")
+        states = patiently(lambda: self.load(positions[held]), self.store.url, f"reading {_span(times)}")
         unwritten = _unwritten(states)
         for step in np.flatnonzero(unwritten.any(axis=1)):
             names = [self.channels.names[channel] for channel in np.flatnonzero(unwritten[step])]
@@ -205,33 +196,6 @@ def _unwritten(states: States) -> Bool[np.ndarray, "n channel"]:
     for step, channel in np.argwhere(np.isnan(low)):
         empty[step, channel] = np.isnan(states[step, channel]).all()
     return empty
-
-
-def _access(url: str) -> dict[str, Any] | None:
-    """Storage options that read `url` without an account. RuntimeError naming what is not installed."""
-    scheme, separator, rest = url.partition("://")
-    if not separator or scheme not in _ACCESS:
-        return None
-    package, options = _ACCESS[scheme]
-    absent = [name for name in ("fsspec", package) if find_spec(name) is None]
-    if absent:
-        public = f", or read https://storage.googleapis.com/{rest}" if package == "gcsfs" else ""
-        raise RuntimeError(f"{url} needs {' and '.join(absent)}: pip install 'lara[cloud]'{public}")
-    return options
-
-
-def _patiently(action: Callable[[], Any], url: str, what: str) -> Any:
-    """The result of `action`, tried again after each pause where the store is remote. OSError naming `url`."""
-    for pause in (*(_PAUSES if "://" in url else ()), None):
-        try:
-            return action()
-        except FileNotFoundError as fault:
-            raise OSError(f"{url}: {what} failed: there is no Zarr store") from fault
-        except Exception as fault:  # the clients of remote stores have no common error
-            if pause is None:
-                raise OSError(f"{url}: {what} failed: {fault!r}") from fault
-            time.sleep(pause)
-    raise AssertionError("the last try returns or raises")
 
 
 def _held(data: xr.Dataset, times: np.ndarray, preliminary: bool) -> tuple[np.datetime64, np.datetime64]:

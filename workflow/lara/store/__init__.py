@@ -11,7 +11,8 @@ from lara.store.archive import (
     write_archive,
 )
 from lara.store.arrays import StoreError
-from lara.store.states import StateStore, content_digest, create, discard, open_state, seal, write_block
+from lara.store.sealing import content_digest, discard, seal, write_block
+from lara.store.states import StateStore, create, open_state
 
 __all__ = [
     "StateStore",

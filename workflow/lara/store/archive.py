@@ -19,7 +19,7 @@ from lara.grid import Grid
 from lara.state import Channels
 from lara.store import arrays
 from lara.store.arrays import RERUN, StoreError
-from lara.store.states import require_finite
+from lara.store.sealing import require_finite
 from lara.variables import VARIABLES
 
 _OWN = ("grid_kind", "channels", "kinds")  # attributes that this module reads back
