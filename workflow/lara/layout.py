@@ -92,6 +92,14 @@ class Layout:
         """Weights of regriddings."""
         return self.root / "data" / "regridding"
 
+    def forecast_states(self, autoencoder: str, dataset: str) -> Path:
+        """Store of forecasts from the states of a training dataset, for an autoencoder to be trained on."""
+        return self.root / "data" / "forecasts" / autoencoder / f"{dataset}.zarr"
+
+    def forecast_states_receipt(self, autoencoder: str) -> Path:
+        """Receipt of the forecasts that an autoencoder is trained on."""
+        return self.root / "data" / "forecasts" / f"{autoencoder}.receipt.json"
+
     @property
     def statistics(self) -> Path:
         """Climatology and scales of the training period."""
