@@ -139,7 +139,7 @@ def test_forecasts_are_scored_from_the_analysis_at_their_start(run, summary):
 def test_the_arrays_of_a_figure_are_saved_beside_it(run, summary, name):
     """One file of what is drawn, as fields or as a table."""
     assert worlds.lara(run.layout.root, f"draw-figure --figure {name}") == 0
-    assert run.layout.figure(name).exists()
+    assert run.layout.figure(name).exists() and run.layout.figure_pdf(name).exists()
     assert run.layout.figure_fields(name).exists() != run.layout.figure_table(name).exists()
 
 
@@ -161,7 +161,7 @@ def test_costs_are_of_the_jobs_of_the_default_target(run, tmp_path):
 # what `all` does not need: files of rules, and rules by their benchmark; the page shows the costs, hence not its own
 ASKED_FOR = ("osse", "uncertainty", "single", "minimisers", "peers", "data_benchmarks")
 BEYOND = {"tune-experiment-{experiment}", "measure-structure-{experiment}", "measure-controls", "measure-latent-space"}
-BEYOND |= {"measure-error-structure", "write-page"}
+BEYOND |= {"measure-error-structure", "write-page", "forecast-states-{autoencoder}"}
 
 
 def test_the_jobs_counted_are_those_of_the_default_target(run):

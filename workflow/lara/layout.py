@@ -229,6 +229,10 @@ class Layout:
         """A drawn figure."""
         return self.root / "figures" / f"{name}.png"
 
+    def figure_pdf(self, name: str) -> Path:
+        """The same figure for print."""
+        return self.figure(name).with_suffix(".pdf")
+
     def figure_fields(self, name: str) -> Path:
         """Fields and scores that a figure shows."""
         return self.root / "figures" / f"{name}.nc"

@@ -65,6 +65,7 @@ rule draw_figure:
         lambda wildcards: DRAWN_FROM[wildcards.figure],
     output:
         RUN.figure_fields("{figure}"),
+        RUN.figure_pdf("{figure}"),
         report(RUN.figure("{figure}"), category=category_of, caption="../report/figure.rst"),
     log:
         RUN.log("draw-figure-{figure}"),
@@ -109,6 +110,7 @@ rule draw_figure:
 use rule draw_figure as draw_figure_of_table with:
     output:
         RUN.figure_table("{figure}"),
+        RUN.figure_pdf("{figure}"),
         report(RUN.figure("{figure}"), category=category_of, caption="../report/figure.rst"),
     wildcard_constraints:
         figure=one_of(ALL_TABLE_FIGURES),
