@@ -18,9 +18,10 @@ SUMMARY = {
     "experiments": {
         "l4dvar": {
             **{"n": 80, "begin": "2001-01-26T00:00", "analysis": SCORES, "windows": 20, "evaluations_mean": 22.5},
+            "symptoms": {"biased": ["t850", "t2m"], "shifted": ["-1 steps"]},
             **{"two_j_over_p_mean": 0.85, "stop_reasons": {"gradient tolerance reached": 20}},
         },
-        "free": {"n": 80, "begin": "2001-01-26T00:00", "analysis": SCORES, "windows": 20},
+        "free": {"n": 80, "begin": "2001-01-26T00:00", "analysis": SCORES, "windows": 20, "symptoms": {}},
     },
     "differences": {"l4dvar - free": {"z500": INTERVAL, "t850": INTERVAL}},
 }
@@ -70,6 +71,13 @@ def test_the_page_has_scores_with_units_and_intervals_health_and_digests(run):
     assert "<td>free</td><td>20</td><td>–</td>" in text  # a control minimises nothing
     assert str(run.config.seed) in text
     assert "Analysis error of every experiment." in text
+
+
+def test_the_page_names_symptoms_where_they_show_and_by_which_diagnostic(run):
+    text = page.page(run)
+    assert "<td>l4dvar</td><td>biased</td><td>t850, t2m</td><td>mean error beyond half of the RMSE</td>" in text
+    assert "<td>l4dvar</td><td>shifted</td><td>-1 steps</td><td>least squared error at another time</td>" in text
+    assert "<td>free</td><td>none</td>" in text
 
 
 def test_without_a_summary_there_is_no_page(run, capsys):

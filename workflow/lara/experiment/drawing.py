@@ -171,7 +171,7 @@ def jobs(run: Run) -> list[str]:
         (("simulate-observations", "screen-observations"), config.using("test")),
         (("train-autoencoder", "measure-autoencoder"), config.default_autoencoders),
         (("estimate-background-error",), spaces),
-        (("cycle-experiment", "score-experiment"), cycled),
+        (("cycle-experiment", "score-experiment", "measure-structure"), cycled),
         (("draw-figure",), FIGURES),
     ]
     return [*(f"{work}-{name}" for works, names in several for work in works for name in names), *SINGLE_JOBS]
@@ -183,6 +183,7 @@ SINGLE_JOBS = (
     "measure-forecaster",
     "draw-sites",
     "score-forecasts",
+    "measure-controls",
     "summarise",
 )
 FIGURES: dict[str, Callable[[Run], Figure]] = {

@@ -39,6 +39,8 @@ def page(run: Run) -> str:
         *_headline(run, summary),
         "<h2>Health</h2>",
         *_health(summary),
+        "<h2>Symptoms</h2>",
+        *_symptoms(summary),
         "<h2>Provenance</h2>",
         *_provenance(run),
         *_figures(run),
@@ -88,6 +90,25 @@ def _health(summary: dict[str, Any]) -> list[str]:
         _table(["autoencoder", "compression", "error over 24 h change (z, t, u, v)"], errors),
         f"<p>Forecast error over that of persistence: {skill}.</p>",
     ]
+
+
+def _symptoms(summary: dict[str, Any]) -> list[str]:
+    """What ails the analyses of each experiment, where, and by which diagnostic it was recognised."""
+    from lara.verification import symptoms
+
+    rows = []
+    for name, found in summary["experiments"].items():
+        ailing = [[name, *_symptom(kind, places, symptoms.DIAGNOSTICS)] for kind, places in found["symptoms"].items()]
+        rows += ailing or [[name, "none", "–", "–"]]
+    return [
+        "<p>Faults that a reanalysis may have without its RMSE telling, each looked for by a diagnostic that it alone "
+        "moves; smoothing counts beyond that of the reconstruction.</p>",
+        _table(["experiment", "symptom", "where", "recognised by"], rows),
+    ]
+
+
+def _symptom(kind: str, places: Sequence[str], diagnostics: dict[str, str]) -> list[str]:
+    return [kind, ", ".join(places), diagnostics[kind]]
 
 
 def _provenance(run: Run) -> list[str]:
