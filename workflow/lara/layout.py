@@ -187,6 +187,10 @@ class Layout:
         """Sums for the scores of an ensemble."""
         return self.root / "scores" / f"{experiment}-ensemble.nc"
 
+    def finished_ensemble_scores(self, experiment: str) -> Path:
+        """Spread, error, CRPS and ranks of the truth by region and channel, finished from these."""
+        return self.root / "scores" / f"{experiment}-ensemble.csv"
+
     def increments(self, case: str) -> Path:
         """Increments of a single observation in every space it is shown in."""
         return self.root / "cycles" / "single-observations" / f"{case}.nc"

@@ -37,7 +37,11 @@ CAPTIONS: dict[str, tuple[str, str]] = {
     "tuning": ("methods", "Likelihood of innovations against every factor on B and R; the largest is taken."),
     "linear_gaussian": ("methods", "Error against the analytic answer, and time, beside ADAO."),
     "lorenz96": ("methods", "Cycled Lorenz-96 beside the methods of DAPPER."),
-    "spread_skill": ("analyses", "Spread of the ensemble against the error of its mean, and ranks of the truth."),
+    "spread_skill": (
+        "analyses",
+        "Spread of the ensemble against the error of its mean, and ranks of the truth with the CRPS, by region. A "
+        "ratio below 1 and a truth often outside the members say that the ensemble is too sure of itself.",
+    ),
     "single_observation": ("background error", "What one observation changes in variables nobody observed."),
     "fig1_framework": (
         "methods",

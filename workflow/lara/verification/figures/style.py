@@ -132,7 +132,9 @@ def time_axis(axes: Axes, times: np.ndarray, begin: np.datetime64) -> None:
         axes.axvspan(*dates.date2num([first, begin]), color="0.92", zorder=0)
     axes.set_xlim(first, last)
     axes.set_ylim(bottom=0)
-    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
+    locator = dates.AutoDateLocator(minticks=2, maxticks=6)  # labels of a short run are long: "12:00"
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
 
 
 def pressure_axis(axes: Axes, levels: Sequence[float]) -> None:
