@@ -66,7 +66,9 @@ rule draw_figure:
     output:
         RUN.figure_fields("{figure}"),
         RUN.figure_pdf("{figure}"),
-        report(RUN.figure("{figure}"), category=category_of, caption="../report/figure.rst"),
+        report(
+            RUN.figure("{figure}"), category=category_of, caption="../report/figure.rst", labels={"figure": "{figure}"}
+        ),
     log:
         RUN.log("draw-figure-{figure}"),
     benchmark:
@@ -111,7 +113,9 @@ use rule draw_figure as draw_figure_of_table with:
     output:
         RUN.figure_table("{figure}"),
         RUN.figure_pdf("{figure}"),
-        report(RUN.figure("{figure}"), category=category_of, caption="../report/figure.rst"),
+        report(
+            RUN.figure("{figure}"), category=category_of, caption="../report/figure.rst", labels={"figure": "{figure}"}
+        ),
     wildcard_constraints:
         figure=one_of(ALL_TABLE_FIGURES),
 
