@@ -218,8 +218,10 @@ def test_what_can_run_is_not_refused(values, key, value):
 def test_what_nobody_asks_for_is_not_checked(values):
     """Without experiments to tune the search needs no validation stretch of its length; without cases, none to show
     them; without its experiments, a suite needs no reference."""
-    values["experiments"] = {key: e for key, e in values["experiments"].items() if not key.startswith("osse-")}
-    values |= {"observed_once": [], "single_observations": {}, "osse": {}}
+    values["experiments"] = {
+        key: e for key, e in values["experiments"].items() if not key.startswith(("osse-", "from-"))
+    }
+    values |= {"observed_once": [], "single_observations": {}, "osse": {}, "bootstrap": {}}
     parse(change(values, "tuning.days", 600))
     assert parse(values).suite("osse") == []
 
@@ -236,7 +238,8 @@ def test_each_suite_has_its_spin_up_and_its_experiments(values):
     """The default one has that of `verification`."""
     parsed = parse(values)
     assert [parsed.spin_up_days(name) for name in ("l4dvar", "osse-4dvar", "eda")] == [20, 10, 10]
-    suites = [parsed.suite(name) for name in ("reanalysis", "osse", "ensemble", "sizes", "production")]
+    names = ("reanalysis", "osse", "ensemble", "sizes", "bootstrap", "production")
+    suites = [parsed.suite(name) for name in names]
     assert sorted(name for suite in suites for name in suite) == sorted(parsed.experiments)
     assert suites[0] == ["free", "autoencoder-only", "l4dvar", "l3dvar", "pca"]
 

@@ -6,7 +6,7 @@ import scores as independent
 import xarray as xr
 
 from lara.grid import Grid
-from lara.verification import ensemble
+from lara.verification import ensemble, regions
 
 TIMES = np.datetime64("2001-01-01", "ns") + np.arange(6) * np.timedelta64(6, "h")
 NAMES = ["z500", "t850"]
@@ -19,7 +19,10 @@ def ties(stamp):
 
 
 def sums_of(members, truth, area=GRID.area_weights, times=TIMES, generator=ties):
-    return ensemble.ensemble_sums(members, truth, area, times, NAMES[: truth.shape[1]], generator)
+    """Of the globe alone."""
+    shares = regions.whole(area)
+    sums = ensemble.ensemble_sums(members, truth, shares, times, NAMES[: truth.shape[1]], generator)
+    return sums.sel(region="globe", drop=True)
 
 
 @pytest.fixture
@@ -128,13 +131,26 @@ def test_too_narrow_an_ensemble_has_a_ratio_below_one_and_the_truth_at_its_ends(
     assert found["reliability_index"] > 0.5
 
 
+def test_a_region_has_the_scores_of_its_rows_alone(fields):
+    """Those of the tropics equal the globe's where other rows have no area; the three parts make up the globe."""
+    shares = regions.shares(GRID.latitude, GRID.area_weights)
+    found = ensemble.ensemble_sums(*fields, shares, TIMES, NAMES, ties)
+    inside = (np.abs(GRID.latitude) <= 20)[:, None]
+    xr.testing.assert_allclose(found.sel(region="tropics", drop=True), sums_of(*fields, GRID.area_weights * inside))
+    parts = {name: GRID.area_weights[shares.sel(region=name).values > 0].sum() for name in regions.BOUNDS}
+    for name in ("crps", "ranks"):
+        whole = sum(parts[r] * found[name].sel(region=r) for r in ("northern", "southern", "tropics")) / parts["globe"]
+        np.testing.assert_allclose(whole, found[name].sel(region="globe"), rtol=1e-12, atol=1e-15)
+
+
 def test_the_interval_of_the_ratio_holds_the_mean_and_leaves_out_the_spin_up(fields):
     """Twice the error in the first two times: their ratio is not in the mean of the rest."""
     members, truth = fields
     truth = truth.copy()
     truth[:2] += 200
     sums = sums_of(members, truth)
-    found = ensemble.evaluate(sums, TIMES[2], 2, np.random.default_rng(0))
+    found = ensemble.evaluate(sums.expand_dims(region=["globe"]), TIMES[2], 2, np.random.default_rng(0))
+    found = found.sel(region="globe")
     assert found.attrs == {
         "n": 4,
         "members": 7,

@@ -236,7 +236,18 @@ def test_an_experiment_has_one_colour_in_every_figure():
     assert all(matplotlib.colors.is_color_like(c) for c in style.COLOURS.values())
 
 
-def test_a_figure_is_saved_whole_as_png(tmp_path, departures):
+def test_a_figure_is_saved_whole_as_png_and_pdf(tmp_path, departures):
+    """Nothing else is left, and the PDF has its fonts embedded as such: /FontFile2 is TrueType."""
     style.save(innovations.draw(departures), tmp_path / "new" / "figure.png")
-    assert (tmp_path / "new" / "figure.png").read_bytes()[:4] == b"\x89PNG"
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["figure.png"]
+    found = {path.name: path.read_bytes() for path in (tmp_path / "new").iterdir()}
+    assert found.keys() == {"figure.png", "figure.pdf"}
+    assert found["figure.png"][:4] == b"\x89PNG"
+    assert found["figure.pdf"][:5] == b"%PDF-" and b"/FontFile2" in found["figure.pdf"]
+
+
+def test_the_same_figure_is_the_same_file(tmp_path, departures):
+    """No date in it, so that drawing again wakes nothing that depends on it."""
+    for name in ("one", "other"):
+        style.save(innovations.draw(departures), tmp_path / f"{name}.png")
+    for kind in ("png", "pdf"):
+        assert (tmp_path / f"one.{kind}").read_bytes() == (tmp_path / f"other.{kind}").read_bytes()

@@ -1,5 +1,6 @@
 """Figures of the comparison of methods: they draw from small tables, with the numbers a reader needs."""
 
+import matplotlib.patches
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +8,7 @@ import xarray as xr
 
 from lara.experiment.osse import table_of
 from lara.grid import Grid
-from lara.verification import ensemble
+from lara.verification import ensemble, regions
 from lara.verification.figures import (
     batching,
     minimisers,
@@ -152,7 +153,8 @@ def spread(rng):
     truth = np.zeros(shape)
     members = size * (0.6 * rng.standard_normal((1, *shape)) + 0.8 * rng.standard_normal((10, *shape)))
     times = np.datetime64("2001-01-01", "ns") + np.arange(120) * np.timedelta64(6, "h")
-    sums = ensemble.ensemble_sums(members, truth, grid.area_weights, times, HEADLINE, lambda _: rng)
+    shares = regions.shares(grid.latitude, grid.area_weights)
+    sums = ensemble.ensemble_sums(members, truth, shares, times, HEADLINE, lambda _: rng)
     return ensemble.evaluate(sums, times[20], 20, rng)
 
 
@@ -160,14 +162,19 @@ def test_spread_and_skill_show_the_accepted_band_the_mean_ratio_and_a_bar_per_ra
     figure = spread_skill.draw(spread, HEADLINE)
     size, ratio, ranks = figure.axes[0], figure.axes[3], figure.axes[6]
     assert size.get_ylabel() == "spread, RMSE (m² s⁻²)"
-    one = spread.sel(channel="z500")
+    one = spread.sel(channel="z500", region="globe")
     numbers = (style.number(one[name].item()) for name in ("mean_ratio", "low", "high"))
     assert "mean {} [{}, {}]".format(*numbers) in labels(ratio)
     band = next(patch for patch in ratio.patches if patch.get_label().startswith("accepted"))
     assert band.get_y() == pytest.approx(0.7)
     assert band.get_y() + band.get_height() == pytest.approx(1.3)
-    assert [bar.get_height() for bar in ranks.patches] == pytest.approx(one["mean_frequency"].values.tolist())
-    assert len(ranks.patches) == 11
+    bars = [patch for patch in ranks.patches if isinstance(patch, matplotlib.patches.Rectangle)]
+    assert [bar.get_height() for bar in bars] == pytest.approx(one["mean_frequency"].values.tolist())
+    assert len(bars) == 11
+    said = " ".join(text.get_text() for text in ranks.get_legend().get_texts())
+    for region in ("globe", "northern", "southern", "tropics"):
+        crps = style.number(spread["mean_crps"].sel(channel="z500", region=region).item())
+        assert f"{region}: CRPS {crps}" in said
     assert "10 members" in figure.get_suptitle() and "n = 100" in figure.get_suptitle()
 
 

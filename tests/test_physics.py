@@ -130,7 +130,7 @@ def symptoms_of(states, truth):
         "biased": symptoms.biased(sums["error"], sums["squared_error"]),
         "smoothed": symptoms.smoothed(power["ratio"]),
         "shifted": symptoms.shifted(lagged),
-        "drifting": symptoms.drifting(sums["error"].transpose("time", "channel")),
+        "drifting": symptoms.drifting(sums["error"], sums["squared_error"]),
     }
 
 
@@ -167,6 +167,22 @@ def test_a_drifting_archive_is_recognised_by_its_trend(weather):
     truth, states = weather
     slow = np.linspace(-0.1, 0.1, len(TIMES))[:, None, None, None]
     assert symptoms_of(states + slow, truth)["drifting"] == NAMES
+
+
+def test_a_series_that_knows_nothing_of_the_truth_is_not_called_shifted(weather):
+    """Its error is the same at any lag but for chance."""
+    truth, _ = weather
+    rng = np.random.default_rng(5)
+    assert symptoms_of(rng.standard_normal(truth.shape), truth)["shifted"] == 0
+
+
+def test_a_trend_that_is_significant_but_small_is_no_symptom(weather):
+    """A twentieth of the RMSE over the period, far beyond its standard error where the global mean is that quiet."""
+    truth, states = weather
+    quiet = states - (states - truth).mean((2, 3), keepdims=True)
+    slow = 0.01 * np.linspace(-0.5, 0.5, len(TIMES))[:, None, None, None]
+    assert symptoms_of(quiet + slow, truth)["drifting"] == []
+    assert symptoms_of(quiet + 10 * slow, truth)["drifting"] == NAMES
 
 
 def test_the_smoothing_of_the_reconstruction_is_not_held_against_an_archive():

@@ -22,12 +22,7 @@ def run(world, tmp_path_factory):
         values["autoencoders"][name] = {**values["autoencoders"]["main"], "kind": kind, "latent_channels": size}
         values["experiments"][name] = {**worlds.SHORT_LATENT, "suite": "sizes", "autoencoder": name, "days": 3}
     run = worlds.copied(world, tmp_path_factory.mktemp("sizes") / "world", values)
-    models = run.layout.network("main").parent
-    source = models.resolve()
-    models.unlink()
-    models.mkdir()
-    for part in source.iterdir():
-        (models / part.name).symlink_to(part)
+    worlds.unlinked(run.layout.root / "models")
     for name in SIZES:
         for words in (f"{do}-autoencoder --autoencoder {name}" for do in ("train", "measure")):
             assert worlds.lara(run.layout.root, words) == 0, words

@@ -250,7 +250,7 @@ def test_the_estimate_works_without_wind():
     found = spectral.estimate(drawn(known.control(torch.float64), 300), GRID, CALM)
     ratio = variance(found.control(torch.float64)).mean(2) / variance(known.control(torch.float64)).mean(2)
     np.testing.assert_allclose(ratio, 1.0, atol=4 * 0.045 + 0.02)
-    assert list(found.group_lengths) == list(found.group_explained) == ["mass", "temperature"]
+    assert list(found.fields.groups) == ["mass", "temperature"]
     assert len(found.valid) == 300
 
 

@@ -66,5 +66,5 @@ def test_every_figure_has_all_sources_their_count_and_the_controls(run, name):
     run.layout.figure(name).parent.mkdir(exist_ok=True)
     words = texts(drawing_structure.FIGURES[name](run))
     assert "n = 16 times" in words
-    assert all(source in words for source in ("reconstruction", "l4dvar", "free"))
+    assert all(source in words for source in ("truth", "reconstruction", "l4dvar", "free"))
     assert run.layout.figure_fields(name).exists()

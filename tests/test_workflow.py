@@ -142,6 +142,16 @@ def test_the_osse_runs_its_experiments_and_their_search_beyond_the_default_targe
     assert osse["estimate_background_error"] == 2  # in model space and in that of `main`
 
 
+def test_an_autoencoder_of_forecasts_is_trained_where_it_is_asked_for_and_beside_one_of_states(finished, tmp_path):
+    """Two of each but the forecasts: the reference of the suite is an experiment of the OSSE, tuned alike."""
+    anew = {"name": "planned-anew"}
+    default, jobs = planned(tmp_path, **anew), planned(tmp_path, "exp4_forecast_autoencoder", **anew)
+    assert "forecast_states" not in default
+    assert jobs["forecast_states"] == jobs["train_forecaster"] == 1
+    for rule in ("train_autoencoder", "estimate_background_error", "tune_experiment", "cycle_experiment"):
+        assert jobs[rule] == 2, rule
+
+
 def test_the_other_targets_plan_what_they_show(finished, tmp_path):
     """In a folder of its own: the ensemble with its scores, and the increments of single observations."""
     anew = {"name": "planned-anew"}

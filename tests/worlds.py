@@ -151,6 +151,16 @@ def copied(run: Run, folder: Path, values: dict | None = None) -> Run:
     return Run.open(folder) if values is None else write_config(folder, values)
 
 
+def unlinked(folder: Path) -> None:
+    """Make a linked folder one of its own that holds links to the parts, so that it can be added to."""
+    source = folder.resolve()
+    if folder.is_symlink():
+        folder.unlink()
+        folder.mkdir()
+        for part in source.iterdir():
+            (folder / part.name).symlink_to(part)
+
+
 def changed(key: str, value: object) -> dict:
     """`VALUES` with one dotted key set."""
     values = copy.deepcopy(VALUES)

@@ -87,6 +87,14 @@ class Layout:
         """Receipt of a file that was delivered whole."""
         return self.root / "data" / "era5" / f"{delivery}.receipt.json"
 
+    def forecast_states(self, autoencoder: str, dataset: str) -> Path:
+        """Store of forecasts from the states of a training dataset, for an autoencoder to be trained on."""
+        return self.root / "data" / "forecasts" / autoencoder / f"{dataset}.zarr"
+
+    def forecast_states_receipt(self, autoencoder: str) -> Path:
+        """Receipt of the forecasts that an autoencoder is trained on."""
+        return self.root / "data" / "forecasts" / f"{autoencoder}.receipt.json"
+
     @property
     def statistics(self) -> Path:
         """Climatology and scales of the training period."""
@@ -174,6 +182,10 @@ class Layout:
         """Sums for the scores of an ensemble."""
         return self.root / "scores" / f"{experiment}-ensemble.nc"
 
+    def finished_ensemble_scores(self, experiment: str) -> Path:
+        """Spread, error, CRPS and ranks of the truth by region and channel, finished from these."""
+        return self.root / "scores" / f"{experiment}-ensemble.csv"
+
     def increments(self, case: str) -> Path:
         """Increments of a single observation in every space it is shown in."""
         return self.root / "cycles" / "single-observations" / f"{case}.nc"
@@ -215,6 +227,10 @@ class Layout:
     def figure(self, name: str) -> Path:
         """A drawn figure."""
         return self.root / "figures" / f"{name}.png"
+
+    def figure_pdf(self, name: str) -> Path:
+        """The same figure for print."""
+        return self.figure(name).with_suffix(".pdf")
 
     def figure_fields(self, name: str) -> Path:
         """Fields and scores that a figure shows."""

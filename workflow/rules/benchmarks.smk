@@ -12,6 +12,7 @@ rule collect_benchmarks:
     output:
         table=RUN.costs,
         figure=report(RUN.figure("costs"), category="methods"),
+        pdf=RUN.figure_pdf("costs"),
     log:
         RUN.log("collect-benchmarks"),
     conda:

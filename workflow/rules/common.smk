@@ -25,7 +25,11 @@ DEFAULT_AUTOENCODERS = CONFIG.default_autoencoders
 TRANSFORMERS = [name for name in DEFAULT_AUTOENCODERS if CONFIG.autoencoders[name].kind == "transformer"]
 SIMULATED = CONFIG.source.kind == "simulated"
 EXPERIMENTS = list(CONFIG.experiments)
-REANALYSIS, OSSE, SIZES, PRODUCTION = map(CONFIG.suite, ("reanalysis", "osse", "sizes", "production"))
+REANALYSIS, OSSE, SIZES, BOOTSTRAP, PRODUCTION = map(
+    CONFIG.suite, ("reanalysis", "osse", "sizes", "bootstrap", "production")
+)
+BOOTSTRAPPED = [CONFIG.bootstrap.reference, *BOOTSTRAP] if BOOTSTRAP else []
+OF_FORECASTS = [name for name, autoencoder in CONFIG.autoencoders.items() if autoencoder.forecast_days]
 ENSEMBLES = [name for name, experiment in CONFIG.experiments.items() if experiment.has_spread]
 TUNED = [name for name, experiment in CONFIG.experiments.items() if experiment.tuned]
 STREAMED = list(CONFIG.production.streams)
@@ -131,10 +135,16 @@ def month_mb(wildcards):
 
 
 def autoencoder_settings(wildcards):
-    """What the weights of an autoencoder depend on."""
+    """What the weights of an autoencoder depend on, beside the states or forecasts they are trained on."""
     own = settings("seed", f"autoencoders.{wildcards.autoencoder}")
-    own[f"autoencoders.{wildcards.autoencoder}"].pop("corrections")
+    for key in ("corrections", "forecast_days"):
+        own[f"autoencoders.{wildcards.autoencoder}"].pop(key)
     return own
+
+
+def forecasts_of_autoencoder(wildcards):
+    """Receipt of the forecasts that an autoencoder is trained on, if it is."""
+    return [RUN.forecast_states_receipt(wildcards.autoencoder)] if wildcards.autoencoder in OF_FORECASTS else []
 
 
 def forecaster_settings(_):
@@ -276,6 +286,19 @@ def truth_of(name):
 def size_results(name):
     """What is compared of an experiment of the suite `sizes`."""
     return [RUN.scores(name), RUN.errors(space_of(name)), RUN.background_error(space_of(name))]
+
+
+def bootstrap_results(name):
+    """What is compared of an experiment of the suite `bootstrap` and of its reference."""
+    return [RUN.scores(name), RUN.forecast_scores(name), RUN.errors(space_of(name))]
+
+
+def no_bootstrap(wildcards):
+    """Why no autoencoder is trained on forecasts."""
+    raise ValueError(
+        f"no experiment of run '{CONFIG.name}' is of suite `bootstrap`: add an autoencoder with forecast_days and an "
+        "experiment of it"
+    )
 
 
 def no_sizes(wildcards):

@@ -29,18 +29,24 @@ OSSE_FIGURES = (
     if OSSE
     else {}
 )
+SHOWN_TUNED = [name for name in TUNED if name in REANALYSIS + OSSE]  # others have targets of their own
 CASES = [name for name, case in CONFIG.single_observations.items() if case.level is not None]
 ASKED_FIELD_FIGURES = {  # drawn by targets of their own
     **{f"spread_skill_{name}": [RUN.ensemble_scores(name)] for name in ENSEMBLES},
     **{f"single_observation_{name}": [RUN.increments(name)] for name in CASES},
     **OSSE_FIGURES,
+    **(
+        {"exp4_forecast_autoencoder": [path for name in BOOTSTRAPPED for path in bootstrap_results(name)]}
+        if BOOTSTRAP
+        else {}
+    ),
     **({"fig4_single_observation": [RUN.increments(name) for name in CASES]} if CASES else {}),
 }
 ASKED_TABLE_FIGURES = {
     "minimisers": [RUN.comparison("minimisers")],
     "batching": [RUN.comparison("batching")],
     **({"osse": [RUN.osse]} if OSSE else {}),
-    **({"tuning": [RUN.tuning_trials(name) for name in TUNED]} if TUNED else {}),
+    **({"tuning": [RUN.tuning_trials(name) for name in SHOWN_TUNED]} if SHOWN_TUNED else {}),
     **({"fig7_latent_size": [path for name in SIZES for path in size_results(name)]} if SIZES else {}),
     "table_cost": [
         path for name in [*REANALYSIS, *OSSE] if variational(name) for path in (RUN.health(name), RUN.timings(name))
@@ -59,7 +65,10 @@ rule draw_figure:
         lambda wildcards: DRAWN_FROM[wildcards.figure],
     output:
         RUN.figure_fields("{figure}"),
-        report(RUN.figure("{figure}"), category=category_of, caption="../report/figure.rst"),
+        RUN.figure_pdf("{figure}"),
+        report(
+            RUN.figure("{figure}"), category=category_of, caption="../report/figure.rst", labels={"figure": "{figure}"}
+        ),
     log:
         RUN.log("draw-figure-{figure}"),
     benchmark:
@@ -103,7 +112,10 @@ rule draw_figure:
 use rule draw_figure as draw_figure_of_table with:
     output:
         RUN.figure_table("{figure}"),
-        report(RUN.figure("{figure}"), category=category_of, caption="../report/figure.rst"),
+        RUN.figure_pdf("{figure}"),
+        report(
+            RUN.figure("{figure}"), category=category_of, caption="../report/figure.rst", labels={"figure": "{figure}"}
+        ),
     wildcard_constraints:
         figure=one_of(ALL_TABLE_FIGURES),
 
@@ -151,6 +163,12 @@ rule fig7_latent_size:
     """Autoencoders of several sizes with their own training budgets, their B and their analyses: the suite `sizes`."""
     input:
         [RUN.figure("fig7_latent_size")] if SIZES else no_sizes,
+
+
+rule exp4_forecast_autoencoder:
+    """An autoencoder trained on forecasts, its B, its tuning and its analyses beside the OSSE's: suite `bootstrap`."""
+    input:
+        [RUN.figure("exp4_forecast_autoencoder")] if BOOTSTRAP else no_bootstrap,
 
 
 rule fig3_gdas:

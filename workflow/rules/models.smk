@@ -1,9 +1,41 @@
 """The networks: trained on the training period, measured on the others."""
 
 
+rule forecast_states:
+    """Forecasts from the training states, for an autoencoder to be trained on in their place."""
+    input:
+        statistics=RUN.statistics,
+        forecaster=RUN.weights("forecaster"),
+        training=[RUN.dataset_receipt(name) for name in CONFIG.using("training")],
+    output:
+        RUN.forecast_states_receipt("{autoencoder}"),
+    log:
+        RUN.log("forecast-states-{autoencoder}"),
+    benchmark:
+        RUN.benchmark("forecast-states-{autoencoder}")
+    wildcard_constraints:
+        autoencoder=one_of(OF_FORECASTS),
+    conda:
+        "../../envs/gpu.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=6000,
+        runtime=240,
+    params:
+        settings=lambda wildcards: settings(
+            f"autoencoders.{wildcards.autoencoder}.forecast_days", "forecaster.relaxation_days"
+        ),
+        run=RUN.root,
+    shell:
+        "lara forecast-states --run {params.run} --autoencoder {wildcards.autoencoder}"
+        " --threads {threads} 2>&1 | tee {log}"
+
+
 rule train_autoencoder:
     """Fit the linear path, then train the residual; resumes from its last checkpoint."""
     input:
+        forecasts_of_autoencoder,
         statistics=RUN.statistics,
         training=[RUN.dataset_receipt(name) for name in CONFIG.using("training")],
         validation=[RUN.dataset_receipt(name) for name in CONFIG.using("validation")],
@@ -59,6 +91,7 @@ rule train_forecaster:
 rule measure_autoencoder:
     """Reconstruction error on held-out states: the representation error in R, and the score against the PCA."""
     input:
+        forecasts_of_autoencoder,
         statistics=RUN.statistics,
         weights=RUN.weights("{autoencoder}"),
         held_out=[RUN.dataset_receipt(n) for n in CONFIG.using("validation") + CONFIG.using("test")],

@@ -30,6 +30,7 @@ rule compare_linear_gaussian:
     output:
         table=RUN.comparison("linear_gaussian"),
         figure=report(RUN.figure("linear_gaussian"), category="methods"),
+        pdf=RUN.figure_pdf("linear_gaussian"),
     log:
         RUN.log("compare-linear-gaussian"),
     benchmark:
@@ -54,6 +55,7 @@ rule compare_lorenz96:
     output:
         table=RUN.comparison("lorenz96"),
         figure=report(RUN.figure("lorenz96"), category="methods"),
+        pdf=RUN.figure_pdf("lorenz96"),
     log:
         RUN.log("compare-lorenz96"),
     benchmark:

@@ -2,12 +2,13 @@
 
 
 rule score_ensemble:
-    """Spread, error of the mean, CRPS and ranks of the truth by time."""
+    """Spread, error of the mean, CRPS and ranks of the truth by region and time, and over the times scored."""
     input:
         truth=lambda wildcards: truth_of(wildcards.experiment),
         members=RUN.members("{experiment}"),
     output:
-        RUN.ensemble_scores("{experiment}"),
+        sums=RUN.ensemble_scores("{experiment}"),
+        finished=RUN.finished_ensemble_scores("{experiment}"),
     log:
         RUN.log("score-ensemble-{experiment}"),
     benchmark:
@@ -19,8 +20,8 @@ rule score_ensemble:
         mem_mb=4000,
         runtime=60,
     params:
-        settings=settings("seed"),
-        code=code("verification/ensemble", "experiment/scoring"),
+        settings=lambda wildcards: settings("seed") | {"spin_up_days": CONFIG.spin_up_days(wildcards.experiment)},
+        code=code("verification/ensemble", "verification/regions", "experiment/scoring"),
         run=RUN.root,
     shell:
         "lara score-ensemble --run {params.run} --experiment {wildcards.experiment}"

@@ -137,6 +137,7 @@ rule summarise:
         scores=[RUN.scores(name) for name in [*REANALYSIS, "forecasts"]],
         innovations=[RUN.innovations(name) for name in REANALYSIS],
         health=[RUN.health(name) for name in REANALYSIS],
+        structures=STRUCTURES,
     output:
         RUN.summary,
     log:
@@ -154,6 +155,7 @@ rule summarise:
         code=code(
             "verification/scores",
             "verification/significance",
+            "verification/symptoms",
             "experiment/comparing",
             "experiment/summary",
         ),

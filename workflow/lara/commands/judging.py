@@ -54,7 +54,9 @@ def score_ensemble(run: Run, name: str) -> None:
     from lara.experiment import scoring
     from lara.experiment.saving import write_dataset
 
-    write_dataset(scoring.score_ensemble(run, name), run.layout.ensemble_scores(name))
+    sums = scoring.score_ensemble(run, name)
+    write_dataset(sums, run.layout.ensemble_scores(name))
+    scoring.finish_ensemble(run, name, sums).to_csv(run.layout.finished_ensemble_scores(name), index=False)
 
 
 @command("experiment")

@@ -39,6 +39,14 @@ def compute_statistics(run: Run, _: str) -> None:
 
 
 @command("autoencoder")
+def forecast_states(run: Run, name: str) -> None:
+    """Forecasts from the training states, for an autoencoder to be trained on."""
+    from lara.experiment import forecasts
+
+    forecasts.forecast_states(run, name, Progress(f"{name}, forecasts"))
+
+
+@command("autoencoder")
 def train_autoencoder(run: Run, name: str) -> None:
     """Fit the linear path of an autoencoder and train its residual."""
     from lara.experiment import learning

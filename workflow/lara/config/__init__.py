@@ -111,6 +111,9 @@ class Config(Section):
     osse: Comparison = Field(Comparison(), description="scores of the suite `osse`")
     ensemble: Comparison = Field(Comparison(), description="scores of the suite `ensemble`")
     sizes: Comparison = Field(Comparison(), description="scores of the suite `sizes`")
+    bootstrap: Comparison = Field(
+        Comparison(), description="scores of the suite `bootstrap`, whose reference is an experiment of another suite"
+    )
     single_observations: dict[Name, SingleObservation] = Field(
         default_factory=dict, description="single-observation cases by name"
     )
@@ -155,11 +158,11 @@ class Config(Section):
 
     @property
     def default_autoencoders(self) -> list[str]:
-        """Autoencoders of the default target: all but those that only experiments of the suite `sizes` use."""
+        """Autoencoders of the default target: all but those that only suites with a training of their own use."""
         users = {
             name: {e.suite for e in self.experiments.values() if e.autoencoder == name} for name in self.autoencoders
         }
-        return [name for name, suites in users.items() if suites != {"sizes"}]
+        return [name for name, suites in users.items() if not suites or suites - {"sizes", "bootstrap"}]
 
     def suite(self, name: str) -> list[str]:
         """Names of the experiments of a suite."""

@@ -40,7 +40,7 @@ def uses(config: Config) -> Iterator[str]:
     for use in ("training", "validation", "test"):
         if not config.using(use):
             yield f"datasets: none has use '{use}': add one"
-    days = sum((d.end - d.begin for d in config.datasets.values() if d.use == "training"), timedelta()) / timedelta(1)
+    days = sum((d.length for d in config.datasets.values() if d.use == "training"), timedelta()) / timedelta(1)
     if 0 < days < TRAINING_DAYS:
         names = ", ".join(config.using("training"))
         yield f"datasets {names}: {days:g} training days are too few for statistics: give at least {TRAINING_DAYS}"
@@ -116,6 +116,22 @@ def networks(config: Config) -> Iterator[str]:
             )
 
 
+def forecast_states(config: Config) -> Iterator[str]:
+    """Forecasts to train on have increasing lead times that training datasets outlast."""
+    shortest = min(config.datasets[name].length for name in config.using("training"))
+    for name, autoencoder in config.autoencoders.items():
+        if autoencoder.forecast_days is None:
+            continue
+        key, (first, last) = (
+            f"autoencoders.{name}.forecast_days {list(autoencoder.forecast_days)}",
+            autoencoder.forecast_days,
+        )
+        if first >= last:
+            yield f"{key} must increase: the usual pair is [1, 10]"
+        elif timedelta(days=last) > shortest:
+            yield f"{key} run past the end of the shortest training dataset, {shortest}: shorten them"
+
+
 def channels(config: Config) -> Iterator[str]:
     """Keys that name channels name those there are."""
     state = config.state
@@ -163,6 +179,7 @@ CHECKS: tuple[Check, ...] = (
     era5,
     names,
     networks,
+    forecast_states,
     channels,
     observations,
     *cycle_checks.CHECKS,

@@ -112,6 +112,22 @@ def reference(config: Config) -> Iterator[str]:
             yield f"{suite}.reference '{chosen}' is not one of the suite's experiments {known}"
         elif known:
             yield from _same_times(config, suite, chosen or known[0])
+    yield from _bootstrap(config)
+
+
+def _bootstrap(config: Config) -> Iterator[str]:
+    """Autoencoders trained on forecasts are set beside one that is not, in an experiment of another suite."""
+    chosen, known = config.bootstrap.reference, config.suite("bootstrap")
+    others = [name for name, e in config.experiments.items() if name not in known and e.method in LATENT]
+    if chosen is not None and chosen not in others:
+        yield f"bootstrap.reference '{chosen}' is not one of the latent experiments of other suites {others}"
+    elif chosen is None and known:
+        yield f"bootstrap.reference is not set: name one of the latent experiments of other suites {others}"
+    elif chosen is not None:
+        yield from _same_times(config, "bootstrap", chosen)
+    for name in known:
+        if (method := config.experiments[name].method) not in LATENT:
+            yield f"experiments.{name}.method {method}: suite `bootstrap` compares latent spaces: use one of {LATENT}"
 
 
 def _same_times(config: Config, suite: str, name: str) -> Iterator[str]:

@@ -82,8 +82,10 @@ class Experiment(Section):
     method: Literal["l4dvar", "l3dvar", "4dvar", "3dvar", "free", "autoencoder-only"] = Field(
         description="how a window is analysed; l… in a latent space, 4dvar and 3dvar in model space"
     )
-    suite: Literal["reanalysis", "osse", "ensemble", "sizes", "production"] = Field(
-        "reanalysis", description="target that runs it: the default one, `osse`, `uncertainty` or `fig7_latent_size`"
+    suite: Literal["reanalysis", "osse", "ensemble", "sizes", "bootstrap", "production"] = Field(
+        "reanalysis",
+        description="target that runs it: the default one, `osse`, `uncertainty`, `fig7_latent_size`,"
+        " `exp4_forecast_autoencoder` or `production`",
     )
     autoencoder: Name | None = Field(None, description="autoencoder of the latent space; none in model space")
     latent_covariance: Literal["diagonal", "block", "horizontal"] = Field(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -78,6 +78,11 @@ class Dataset(Section):
         return self
 
     @property
+    def length(self) -> timedelta:
+        """Its period."""
+        return self.end - self.begin
+
+    @property
     def span(self) -> str:
         """Use and period in words."""
         return f"({self.use}, {self.begin:%Y-%m-%d} to {self.end:%Y-%m-%d})"
@@ -142,6 +147,11 @@ class Autoencoder(Section):
         2, ge=0, description="corrections of an encoding, so that passes of encoder and decoder do not add up [1]"
     )
     linear_rate: float = Field(0.1, ge=0, description="learning rate of the linear path over that of the residual [1]")
+    forecast_days: tuple[Count, Count] | None = Field(
+        None,
+        description="train on forecasts from the training states, of lead times from the first up to the second, in"
+        " place of the states themselves; null for these [days]",
+    )
     network: Transformer = Field(Transformer(), description="the residual's blocks")
     training: Training = Field(
         Training(phases=(Phase(steps=1400, learning_rate=1.5e-3),)), description="how the residual is trained"

@@ -69,19 +69,6 @@ class SpectralCovariance:
         """Length scale L of every vertical mode, m."""
         return length_scale(self.spectrum)
 
-    @property
-    def group_lengths(self) -> dict[str, float]:
-        """Length scale L of every group, m: of its modes together, each with its share of the group's variance."""
-        share = np.square(self.vertical / self.std.T[:, :, None]).sum(1)
-        power = (self.grid.area_weights[:, 0] @ share)[:, None] * self.spectrum
-        groups = self.fields.groups.items()
-        return {group: float(length_scale(power[first:last].sum(0))) for group, (first, last) in groups}
-
-    @property
-    def group_explained(self) -> dict[str, Float[np.ndarray, " y"]]:
-        """Fraction of variance explained by balance at every latitude, mean over a group's fields."""
-        return {group: self.explained[first:last].mean(0) for group, (first, last) in self.fields.groups.items()}
-
     def control(self, dtype: torch.dtype = torch.float32) -> SpectralControl:
         """The square root of this B, working in `dtype`."""
         h = Harmonics.of(self.grid)

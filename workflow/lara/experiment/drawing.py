@@ -46,9 +46,10 @@ def draw(run: Run, name: str) -> None:
 
 def _figures_that_compute() -> dict[str, Callable[[Run], Figure]]:
     """Those whose numbers are finished while they are drawn; apart, since their modules import torch."""
-    from lara.experiment import drawing_osse, drawing_paper, drawing_sizes, drawing_structure
+    from lara.experiment import drawing_bootstrap, drawing_osse, drawing_paper, drawing_sizes, drawing_structure
 
-    return drawing_paper.FIGURES | drawing_osse.FIGURES | drawing_structure.FIGURES | drawing_sizes.FIGURES
+    modules = (drawing_paper, drawing_osse, drawing_structure, drawing_sizes, drawing_bootstrap)
+    return {name: drawn for module in modules for name, drawn in module.FIGURES.items()}
 
 
 def draw_learning_curves(run: Run) -> Figure:
@@ -170,7 +171,7 @@ def jobs(run: Run) -> list[str]:
         (("simulate-observations", "screen-observations"), config.using("test")),
         (("train-autoencoder", "measure-autoencoder"), config.default_autoencoders),
         (("estimate-background-error",), spaces),
-        (("cycle-experiment", "score-experiment"), cycled),
+        (("cycle-experiment", "score-experiment", "measure-structure"), cycled),
         (("draw-figure",), FIGURES),
     ]
     return [*(f"{work}-{name}" for works, names in several for work in works for name in names), *SINGLE_JOBS]
@@ -182,6 +183,7 @@ SINGLE_JOBS = (
     "measure-forecaster",
     "draw-sites",
     "score-forecasts",
+    "measure-controls",
     "summarise",
 )
 FIGURES: dict[str, Callable[[Run], Figure]] = {

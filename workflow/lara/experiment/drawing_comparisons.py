@@ -32,8 +32,8 @@ def figures(run: Run) -> dict[str, Callable[[Run], Figure]]:
 
 
 def tuned(run: Run) -> list[str]:
-    """Experiments whose factors are searched for."""
-    return [name for name, e in run.config.experiments.items() if e.tuned]
+    """Experiments whose factors are searched for, of the suites that share a figure."""
+    return [name for name, e in run.config.experiments.items() if e.tuned and e.suite in ("reanalysis", "osse")]
 
 
 def draw_osse(run: Run) -> Figure:

@@ -20,7 +20,8 @@ from lara.verification.significance import rmse_interval
 
 def draw_osse_errors(run: Run) -> Figure:
     """Analysis and forecast errors of every method of the suite `osse`."""
-    forecasts, analyses = osse.forecast_errors(run), osse.analysis_errors(run)
+    names = run.config.suite("osse")
+    forecasts, analyses = osse.forecast_errors(run, names), osse.analysis_errors(run, names)
     found = [
         rmse_interval(squares, osse.block_of(squares), run.generator("bootstrap"), dim)
         for squares, dim in ((forecasts, "init"), (analyses, "time"))

@@ -26,7 +26,7 @@ def draw_spectra(run: Run) -> Figure:
     """Power over the truth's and coherence with it, by wavenumber."""
     headline = list(run.config.verification.headline)
     sums = ["power", "truth_power", "cross", "count"]
-    found = {name: power.finish(one[sums].sum("month")) for name, one in structures(run).items() if name != "truth"}
+    found = {name: power.finish(one[sums].sum("month")) for name, one in structures(run).items()}
     fields = _joined(found).sel(channel=headline)[["ratio", "coherence"]]
     return spectra.draw(keep_fields(run, "spectra", fields.assign_attrs(n=_count(run))))
 
@@ -34,11 +34,7 @@ def draw_spectra(run: Run) -> Figure:
 def draw_extremes(run: Run) -> Figure:
     """Errors of quantiles, and extremes found where they are."""
     headline = list(run.config.verification.headline)
-    found = {
-        name: tails.finish(one[list(tails.SUMS)].sum("month"))
-        for name, one in structures(run).items()
-        if name != "truth"
-    }
+    found = {name: tails.finish(one[list(tails.SUMS)].sum("month")) for name, one in structures(run).items()}
     return extremes.draw(keep_fields(run, "extremes", _joined(found).sel(channel=headline).assign_attrs(n=_count(run))))
 
 

@@ -20,7 +20,7 @@ from lara.config import Training
 from lara.experiment.run import Run
 from lara.networks import weights
 from lara.networks.patches import patchify
-from lara.store import StateStore
+from lara.store import StateStore, open_state
 from lara.training import Curve, Loss, Plan, Report, Sequences, Stage, Trainer, area_weighted, spread
 
 PCA_STATES = 1500
@@ -33,7 +33,7 @@ def train_autoencoder(run: Run, name: str, report: Report) -> None:
     chosen = run.config.autoencoders[name]
     torch.manual_seed(_seed(run, name))
     module = run.new_autoencoder(name)
-    fit_linear_path(run, module, channel_weights(run, chosen.training))
+    fit_linear_path(run, module, channel_weights(run, chosen.training), training_states(run, name))
     if chosen.kind == "transformer":
         groups: list[dict[str, Any]] = [
             {"params": list(module.linear.parameters()), "rate": chosen.linear_rate},
@@ -58,12 +58,12 @@ def train_forecaster(run: Run, report: Report) -> None:
 
 
 @torch.no_grad()
-def fit_linear_path(run: Run, module: Autoencoder, weight: Tensor) -> None:
-    """Start an autoencoder from the principal components of the patches of the training states."""
+def fit_linear_path(run: Run, module: Autoencoder, weight: Tensor, stores: Sequence[StateStore]) -> None:
+    """Start an autoencoder from the principal components of the patches of states."""
     patch, size = module.shape.patch, module.shape.channels * module.shape.patch**2
     area = run.area_weights()
     total, mean, covariance = 0.0, area.new_zeros(size).double(), area.new_zeros(size, size).double()
-    for states in spread_states(run.stores("training"), PCA_STATES):
+    for states in spread_states(stores, PCA_STATES):
         patches = patchify(run.normaliser.normalise(states.to(run.device)), patch).reshape(-1, size).double()
         share = patchify(area.expand(len(states), 1, -1, -1), patch).mean(-1).reshape(-1).double()
         total += float(share.sum())
@@ -75,6 +75,13 @@ def fit_linear_path(run: Run, module: Autoencoder, weight: Tensor) -> None:
         covariance / total - torch.outer(mean, mean), by_element, module.latent_channels
     )
     module.linear.set(encode.float(), decode.float(), mean.float())
+
+
+def training_states(run: Run, name: str) -> list[StateStore]:
+    """What a network is trained on: the training states, or the forecasts from them that an autoencoder asks for."""
+    if name == "forecaster" or run.config.autoencoders[name].forecast_days is None:
+        return run.stores("training")
+    return [open_state(run.layout.forecast_states(name, dataset)) for dataset in run.config.using("training")]
 
 
 def channel_weights(run: Run, training: Training) -> Tensor:
@@ -110,7 +117,10 @@ def identity(run: Run, name: str) -> str:
     settings.append(chosen.model_dump(mode="json", exclude=untrained))
     package = Path(lara.__file__).parent
     code = [receipts.digest(path) for module in LEARNING_CODE for path in sorted(package.glob(module))]
-    return receipts.digest([*settings, config.seed, receipts.digest(run.layout.statistics), *code])
+    data = [run.layout.statistics]
+    if name != "forecaster" and config.autoencoders[name].forecast_days is not None:
+        data.append(run.layout.forecast_states_receipt(name))
+    return receipts.digest([*settings, config.seed, *map(receipts.digest, data), *code])
 
 
 def _train(
@@ -127,7 +137,7 @@ def _train(
     fabric.launch()
     schedule = plan(run, training)
     ahead = 1 if name == "forecaster" else 0
-    stores = staged(run, run.stores("training"))
+    stores = staged(run, training_states(run, name))
     samples = {stage.rollout: Sequences(stores, stage.rollout + ahead) for stage in schedule.stages}
     longest = max(samples)
     validation = Sequences(run.stores("validation"), longest + ahead)

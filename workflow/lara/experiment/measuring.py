@@ -10,7 +10,7 @@ import xarray as xr
 from torch import Tensor
 
 from lara.autoencoder import Autoencoder
-from lara.experiment.learning import channel_weights, fit_linear_path, spread_states
+from lara.experiment.learning import channel_weights, fit_linear_path, spread_states, training_states
 from lara.experiment.run import Run
 from lara.store import StateStore
 from lara.training import Sequences, spread
@@ -27,7 +27,8 @@ def measure_autoencoder(run: Run, name: str) -> xr.Dataset:
     encode, decode = run.encoding(name)
     module, scale = run.autoencoder(name), run.normaliser
     linear = Autoencoder(module.shape, module.latent_channels, (0, 0))
-    fit_linear_path(run, linear.to(run.device), channel_weights(run, run.config.autoencoders[name].training))
+    weights = channel_weights(run, run.config.autoencoders[name].training)
+    fit_linear_path(run, linear.to(run.device), weights, training_states(run, name))
 
     def passed(state: Tensor) -> Tensor:
         return decode(encode(state))

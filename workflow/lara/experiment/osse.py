@@ -30,25 +30,27 @@ LEADS = (1.0, 3.0, 5.0)
 
 def compare_osse(run: Run) -> pd.DataFrame:
     """The table of a run's suite `osse` at the headline channels, from its saved scores."""
-    return osse_table(
-        analysis_errors(run),
-        forecast_errors(run),
-        run.config.osse.reference or run.config.suite("osse")[0],
-        lambda: run.generator("bootstrap"),
-        [lead for lead in LEADS if lead <= run.config.verification.lead_days],
-    )
+    names = run.config.suite("osse")
+    return compare(run, names, run.config.osse.reference or names[0])
 
 
-def analysis_errors(run: Run) -> xr.DataArray:
-    """Area-mean squared analysis errors (experiment, time, channel) of a run's suite, headline channels."""
-    names, headline = run.config.suite("osse"), list(run.config.verification.headline)
+def compare(run: Run, names: Sequence[str], reference: str) -> pd.DataFrame:
+    """The table of some experiments of one period, the reference among them."""
+    leads = [lead for lead in LEADS if lead <= run.config.verification.lead_days]
+    errors = analysis_errors(run, names), forecast_errors(run, names)
+    return osse_table(*errors, reference, lambda: run.generator("bootstrap"), leads)
+
+
+def analysis_errors(run: Run, names: Sequence[str]) -> xr.DataArray:
+    """Area-mean squared analysis errors (experiment, time, channel) of experiments of one period, headline channels."""
+    headline = list(run.config.verification.headline)
     errors = {name: _analysis_errors(run, name).sel(channel=headline) for name in names}
     return shared_errors(errors, {name: last_slots(run, name) for name in names})
 
 
-def forecast_errors(run: Run) -> xr.DataArray:
+def forecast_errors(run: Run, names: Sequence[str]) -> xr.DataArray:
     """The same of forecasts (experiment, init, lead_time, channel)."""
-    names, headline = run.config.suite("osse"), list(run.config.verification.headline)
+    headline = list(run.config.verification.headline)
     files = {name: xr.load_dataset(run.layout.forecast_scores(name)) for name in names}
     return shared_forecasts({name: file["squared_error"].sel(channel=headline) for name, file in files.items()})
 

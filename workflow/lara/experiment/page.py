@@ -1,11 +1,13 @@
 """The page of a run: headline table, health, provenance and every figure with its caption, in one file to be opened.
 
-`index.html` lies in the run's folder and refers to the figures beside it; it loads nothing from elsewhere.
+`index.html` holds its pictures, so that it can be sent and shows them inside a Snakemake report too; its links lead to
+what lies beside it in the run's folder. It loads nothing from elsewhere.
 """
 
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from html import escape
 from importlib.metadata import version
@@ -19,7 +21,8 @@ from lara.verification.figures import captions
 STYLE = (
     "body{font:15px/1.45 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222}"
     "table{border-collapse:collapse;margin:.6rem 0}td,th{padding:.25rem .7rem;border-bottom:1px solid #ddd;"
-    "text-align:right}td:first-child,th:first-child{text-align:left}img{max-width:100%}figure{margin:1.5rem 0}"
+    "text-align:right;font-variant-numeric:tabular-nums}td:first-child,th:first-child,.words{text-align:left}"
+    "img{max-width:100%}figure{margin:1.5rem 0}nav{columns:18rem}nav a{display:block}"
     "figcaption{color:#555}code{background:#f4f4f4;padding:0 .2em}"
 )
 Rows = Iterable[Sequence[str]]
@@ -39,6 +42,8 @@ def page(run: Run) -> str:
         *_headline(run, summary),
         "<h2>Health</h2>",
         *_health(summary),
+        "<h2>Symptoms</h2>",
+        *_symptoms(summary),
         "<h2>Provenance</h2>",
         *_provenance(run),
         *_figures(run),
@@ -90,6 +95,25 @@ def _health(summary: dict[str, Any]) -> list[str]:
     ]
 
 
+def _symptoms(summary: dict[str, Any]) -> list[str]:
+    """What ails the analyses of each experiment, where, and by which diagnostic it was recognised."""
+    from lara.verification import symptoms
+
+    rows = []
+    for name, found in summary["experiments"].items():
+        ailing = [[name, *_symptom(kind, places, symptoms.DIAGNOSTICS)] for kind, places in found["symptoms"].items()]
+        rows += ailing or [[name, "none", "–", "–"]]
+    return [
+        "<p>Faults that a reanalysis may have without its RMSE telling, each looked for by a diagnostic that it alone "
+        "moves; smoothing counts beyond that of the reconstruction.</p>",
+        _table(["experiment", "symptom", "where", "recognised by"], rows),
+    ]
+
+
+def _symptom(kind: str, places: Sequence[str], diagnostics: dict[str, str]) -> list[str]:
+    return [kind, ", ".join(places), diagnostics[kind]]
+
+
 def _provenance(run: Run) -> list[str]:
     """What the run was made of, by content."""
     config = run.layout.config
@@ -107,17 +131,34 @@ def _figures(run: Run) -> list[str]:
     drawn = sorted(path.stem for path in run.layout.figure("any").parent.glob("*.png"))
     found: dict[str, list[str]] = {}
     for name in drawn:
-        category, text = captions.of(name)
-        image = f'<img src="figures/{escape(name)}.png" alt="{escape(name)}">'
-        caption = f"<figcaption><b>{escape(name)}</b>: {escape(text)}</figcaption>"
-        found.setdefault(category, []).append(f'<figure id="{escape(name)}">{image}{caption}</figure>')
-    return [f"<h2>Figures: {escape(category)}</h2>{''.join(parts)}" for category, parts in sorted(found.items())]
+        found.setdefault(captions.of(name)[0], []).append(name)
+    ordered = sorted(found.items())
+    links = [f'<a href="#{escape(name)}">{escape(name)}</a>' for _, names in ordered for name in names]
+    shown = [f"<h2>Figures: {escape(c)}</h2>{''.join(_figure(run, name) for name in names)}" for c, names in ordered]
+    return ["<h2>Figures</h2>", f"<nav>{''.join(links)}</nav>", *shown]
+
+
+def _figure(run: Run, name: str) -> str:
+    """The picture itself with its caption, and a link to the one for print."""
+    data = b64encode(run.layout.figure(name).read_bytes()).decode()
+    image = f'<img src="data:image/png;base64,{data}" alt="{escape(name)}">'
+    pdf = f"figures/{escape(run.layout.figure_pdf(name).name)}"
+    caption = f'<b>{escape(name)}</b> (<a href="{pdf}">PDF</a>): {escape(captions.of(name)[1])}'
+    return f'<figure id="{escape(name)}">{image}<figcaption>{caption}</figcaption></figure>'
 
 
 def _table(head: Sequence[str], rows: Rows) -> str:
-    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+    filled = [list(row) for row in rows]
+    words = [any(row[i][:1].isalpha() for row in filled) for i in range(len(head))]
+    top, *body = (
+        "".join(map(_cell, ["th" if row is head else "td"] * len(head), row, words)) for row in [head, *filled]
+    )
+    return f"<table><thead><tr>{top}</tr></thead><tbody>{''.join(f'<tr>{row}</tr>' for row in body)}</tbody></table>"
+
+
+def _cell(kind: str, text: str, words: bool) -> str:
+    """Numbers stand to the right, under each other; words to the left."""
+    return f"<{kind}{' class=words' if words else ''}>{escape(text)}</{kind}>"
 
 
 def _unit(run: Run, channel: str) -> str:

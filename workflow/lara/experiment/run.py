@@ -225,7 +225,7 @@ def _sizes(network: Any) -> dict[str, Any]:
     return {
         key: value
         for key, value in network.model_dump(mode="json").items()
-        if key not in ("training", "linear_rate", "corrections", "input_noise", "relaxation_days")
+        if key not in ("training", "linear_rate", "corrections", "forecast_days", "input_noise", "relaxation_days")
     }
 
 

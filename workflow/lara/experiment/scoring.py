@@ -142,7 +142,7 @@ def _score(run: Run, name: str, states: np.ndarray, times: np.ndarray) -> xr.Dat
 
 
 def score_ensemble(run: Run, name: str) -> xr.Dataset:
-    """Sums for the scores of an ensemble's members by time, at the headline channels."""
+    """Sums for the scores of an ensemble's members by region and time, at the headline channels."""
     members = xr.load_dataset(run.layout.members(name))["analysis"]
     times = members["time"].values
     positions = [run.channels.position(str(channel)) for channel in members["channel"].values]
@@ -150,8 +150,20 @@ def score_ensemble(run: Run, name: str) -> xr.Dataset:
     return ensemble.ensemble_sums(
         members.values,
         truth,
-        run.grid.area_weights,
+        regions.shares(run.grid.latitude, run.grid.area_weights),
         times,
         members["channel"].values.tolist(),
         lambda stamp: run.generator("ranks", name, stamp),
     )
+
+
+def finish_ensemble(run: Run, name: str, sums: xr.Dataset) -> pd.DataFrame:
+    """Spread, RMSE of the mean, CRPS (SI), their ratio and indices of the ranks (1) by region and channel, and n.
+
+    A column per rank of the truth has its share of the area.
+    """
+    scored = sums.sel(time=slice(evaluation_begin(run, name), None))
+    found = ensemble.finish(scored.sum("time"))
+    table = found.drop_vars(["frequency", "rank"]).to_dataframe(dim_order=["region", "channel"])
+    ranks = found["frequency"].to_series().unstack("rank").add_prefix("rank_")
+    return table.join(ranks).reset_index().assign(n=scored.sizes["time"])

@@ -73,9 +73,19 @@ def summarise_experiment(run: Run, name: str) -> dict[str, object]:
         **{kind: _scores(finished.sel(experiment=name, kind=kind)) for kind in ("analysis", "background")},
         "reduction_below_free": _reductions(rmse, name, controls(run, name, "free")),
         "reduction_below_autoencoder_only": _reductions(rmse, name, controls(run, name, "autoencoder-only")),
+        "symptoms": summarise_symptoms(run, name),
         **summarise_minimisations(run, name),
         "withheld": summarise_withheld(run, name),
     }
+
+
+def summarise_symptoms(run: Run, name: str) -> dict[str, list[str]]:
+    """What ails an experiment's analyses, if anything, and where it shows."""
+    from lara.verification import symptoms
+
+    sums = scored_sums(run).sel(experiment=name, kind="analysis", drop=True)
+    measured, floor = (xr.load_dataset(run.layout.structure(source)) for source in (name, "reconstruction"))
+    return symptoms.found(sums, measured, floor)
 
 
 def summarise_minimisations(run: Run, name: str) -> dict[str, object]:

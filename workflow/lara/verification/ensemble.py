@@ -32,30 +32,32 @@ SUMS = ("variance", "squared_error", "crps")
 def ensemble_sums(
     members: Float[np.ndarray, "member time channel lat lon"],
     truth: Float[np.ndarray, "time channel lat lon"],
-    area_weights: Float[np.ndarray, "lat lon"],
+    shares: xr.DataArray,
     times: np.ndarray,
     channels: Sequence[str],
     generator: Callable[[str], np.random.Generator],
 ) -> xr.Dataset:
-    """The sums above for each time alone: SUMS (time, channel), `ranks` (time, channel, rank), `count` (time).
+    """The sums above for each time alone: SUMS (region, time, channel), `ranks` (…, rank) and `count` (time).
 
-    Members and truth share SI units; `area_weights` may have any norm. A truth that equals members takes one of its
-    ranks at random: `generator` gives the stream of a time ("2001-01-01T06:00"), so that ties do not depend on how
-    time is cut. ValueError for fewer than two members, shapes that differ and fields that are not finite.
+    Members and truth share SI units; `shares` (region, latitude, longitude) are those of `regions`. A truth that
+    equals members takes one of its ranks at random: `generator` gives the stream of a time ("2001-01-01T06:00"), so
+    that ties do not depend on how time is cut. ValueError for fewer than two members, shapes that differ and fields
+    that are not finite.
     """
-    _check(members, truth, (len(times), len(channels), *area_weights.shape))
-    share = area_weights / area_weights.sum()
-    stamps = np.asarray(times, "datetime64[ns]")
-    sums = np.empty((len(SUMS), len(times), len(channels)))
-    ranks = np.empty((len(times), len(channels), len(members) + 1))
+    _check(members, truth, (len(times), len(channels), *shares.shape[1:]))
+    stamps, share = np.asarray(times, "datetime64[ns]"), shares.values
+    sums = np.empty((len(SUMS), len(share), len(times), len(channels)))
+    ranks = np.empty((len(share), len(times), len(channels), len(members) + 1))
     for i, stamp in enumerate(stamps):
         ensemble, target = np.sort(members[:, i].astype(np.float64), axis=0), truth[i].astype(np.float64)
-        sums[:, i] = np.einsum("scyx,yx->sc", _scores(ensemble, target), share)
+        sums[:, :, i] = np.einsum("scyx,ryx->src", _scores(ensemble, target), share)
         rank = _rank(ensemble, target, generator(str(stamp.astype("datetime64[m]"))))
-        ranks[i] = [np.bincount(r.ravel(), share.ravel(), len(members) + 1) for r in rank]
-    fields: dict[str, Any] = {name: (("time", "channel"), table) for name, table in zip(SUMS, sums, strict=True)}
-    fields |= {"ranks": (("time", "channel", "rank"), ranks), "count": (("time",), np.ones(len(times)))}
-    return xr.Dataset(fields).assign_coords(time=stamps, channel=list(channels), rank=np.arange(len(members) + 1))
+        ranks[:, i] = [[np.bincount(r.ravel(), part.ravel(), len(members) + 1) for r in rank] for part in share]
+    dims = ("region", "time", "channel")
+    fields: dict[str, Any] = {name: (dims, table) for name, table in zip(SUMS, sums, strict=True)}
+    fields |= {"ranks": ((*dims, "rank"), ranks), "count": (("time",), np.ones(len(times)))}
+    labels: dict[str, Any] = {"region": shares["region"].values, "rank": np.arange(len(members) + 1)}
+    return xr.Dataset(fields).assign_coords(time=stamps, channel=list(channels), **labels)
 
 
 def _check(members: np.ndarray, truth: np.ndarray, expected: tuple[int, ...]) -> None:
@@ -112,15 +114,17 @@ def members_of(sums: xr.Dataset) -> int:
 
 
 def evaluate(sums: xr.Dataset, begin: np.datetime64, block: int, rng: np.random.Generator) -> xr.Dataset:
-    """`spread`, `rmse`, `ratio` at every time; over time >= `begin` the `mean_...` of all scores, `low` and `high`.
+    """`spread`, `rmse`, `ratio` of the globe at every time; over time >= `begin` the `mean_...` of all scores.
 
-    `sums` is (time, channel[, rank]). `low` and `high` (channel) are the ends of the block-bootstrap interval of
-    `mean_ratio`, spread and error resampled in pairs. attrs `n`, `members`, `confidence`, `evaluation_begin`.
+    `sums` is (region, time, channel[, rank]), `mean_...` (region, channel[, rank]). `low` and `high` (channel) are the
+    ends of the block-bootstrap interval of the globe's `mean_ratio`, spread and error resampled in pairs. attrs `n`,
+    `members`, `confidence`, `evaluation_begin`.
     """
+    means = finish(sums.sel(time=slice(begin, None)).sum("time"))
+    sums = sums.sel(region="globe", drop=True)
     scored, members = sums.sel(time=slice(begin, None)), members_of(sums)
     pairs = np.stack([scored[name].transpose("time", "channel") for name in ("variance", "squared_error")], axis=1)
     interval = block_bootstrap(pairs, block, rng, lambda mean: _ratio(mean[0], mean[1], members))
-    means = finish(scored.sum("time"))
     shown = finish(sums)[["spread", "rmse", "ratio"]].merge(means.rename({name: f"mean_{name}" for name in means}))
     attributes = {"n": scored.sizes["time"], "members": members, "confidence": 0.95, "block": block}
     ends = {"low": ("channel", interval.low), "high": ("channel", interval.high)}

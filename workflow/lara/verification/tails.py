@@ -54,13 +54,17 @@ def tail_sums(
 
 
 def finish(sums: xr.Dataset) -> xr.Dataset:
-    """`quantile_error` (channel, quantile; std) and `edi` (channel, side; 1, NaN without events or false alarms)."""
+    """`quantile_error` (channel, quantile; std) and `edi` (channel, side; 1).
+
+    The index is 1 in the limit of all hits and no false alarm, NaN without events, and where it has no limit.
+    """
     found, true = (_quantiles(sums[name]) for name in ("counts", "truth_counts"))
     hit = sums["hits"] / (sums["hits"] + sums["misses"])
     false = sums["false_alarms"] / (sums["false_alarms"] + sums["rest"])
     usable = (hit > 0) & (false > 0) & (false < 1)
     logs = np.log(false.where(usable)), np.log(hit.where(usable))
-    return xr.Dataset({"quantile_error": found - true, "edi": (logs[0] - logs[1]) / (logs[0] + logs[1])})
+    edi = ((logs[0] - logs[1]) / (logs[0] + logs[1])).where(~((hit == 1) & (false == 0)), 1.0)
+    return xr.Dataset({"quantile_error": found - true, "edi": edi})
 
 
 def _quantiles(counts: xr.DataArray) -> xr.DataArray:

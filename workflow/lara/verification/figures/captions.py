@@ -37,7 +37,11 @@ CAPTIONS: dict[str, tuple[str, str]] = {
     "tuning": ("methods", "Likelihood of innovations against every factor on B and R; the largest is taken."),
     "linear_gaussian": ("methods", "Error against the analytic answer, and time, beside ADAO."),
     "lorenz96": ("methods", "Cycled Lorenz-96 beside the methods of DAPPER."),
-    "spread_skill": ("analyses", "Spread of the ensemble against the error of its mean, and ranks of the truth."),
+    "spread_skill": (
+        "analyses",
+        "Spread of the ensemble against the error of its mean, and ranks of the truth with the CRPS, by region. A "
+        "ratio below 1 and a truth often outside the members say that the ensemble is too sure of itself.",
+    ),
     "single_observation": ("background error", "What one observation changes in variables nobody observed."),
     "fig1_framework": (
         "methods",
@@ -105,6 +109,12 @@ CAPTIONS: dict[str, tuple[str, str]] = {
         "networks",
         "Reconstruction error, correlations in B_z and analysis error against compression, the PCA of the same size "
         "beside each: a larger latent space loses less and correlates more.",
+    ),
+    "exp4_forecast_autoencoder": (
+        "networks",
+        "The OSSE's L4DVar with an autoencoder trained on forecasts in place of states, everything else alike: "
+        "reconstruction of held-out truth, RMSE of analyses and forecasts, and its difference with a paired 95 % "
+        "interval. Near zero, a system can be begun without a reanalysis to train on.",
     ),
     "table_cost": ("methods", "Seconds, gradients of J and memory per analysis, method by method, on this machine."),
 }

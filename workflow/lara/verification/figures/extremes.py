@@ -9,7 +9,10 @@ from lara.verification.figures import style
 
 @style.styled
 def draw(fields: xr.Dataset) -> Figure:
-    """`quantile_error` (source, channel, quantile; climatological std) and `edi` (source, channel, side); attrs: n."""
+    """`quantile_error` (source, channel, quantile; climatological std) and `edi` (source, channel, side); attrs: n.
+
+    Source `truth` has no error and an index of 1, `reconstruction` is the floor.
+    """
     names = [str(name) for name in fields["channel"].values]
     sources = [str(name) for name in fields["source"].values]
     figure = Figure(figsize=(3.8 * len(names), 5.4), layout="constrained")
@@ -18,7 +21,6 @@ def draw(fields: xr.Dataset) -> Figure:
         one = fields.sel(channel=name)
         for source in sources:
             above.plot(one["quantile_error"].sel(source=source), marker="o", markersize=3, **style.line(source))
-        above.axhline(0.0, color=style.GREY, linewidth=0.8)
         above.set_xticks(range(one.sizes["quantile"]), [f"{q:g}" for q in one["quantile"].values])
         above.set(title=style.title(name), xlabel="quantile of the anomaly (1)")
         for i, (side, marker) in enumerate((("above", "^"), ("below", "v"))):

@@ -8,7 +8,10 @@ from lara.verification.figures import style
 
 @style.styled
 def draw(fields: xr.Dataset) -> Figure:
-    """`ratio` (top) and `coherence` (bottom) by total wavenumber (source, channel, wavenumber); attrs: n times."""
+    """`ratio` (top) and `coherence` (bottom) by total wavenumber (source, channel, wavenumber); attrs: n times.
+
+    Source `truth` is 1 in both, `reconstruction` the floor.
+    """
     names = [str(name) for name in fields["channel"].values]
     figure = Figure(figsize=(3.8 * len(names), 5.6), layout="constrained")
     grid = figure.subplots(2, len(names), squeeze=False, sharex=True, sharey="row")
@@ -17,7 +20,6 @@ def draw(fields: xr.Dataset) -> Figure:
             for source in fields["source"].values:
                 one = fields[key].sel(source=source, channel=name).isel(wavenumber=slice(1, None))
                 axes.plot(one["wavenumber"], one, **style.line(str(source)))
-            axes.axhline(1.0, color=style.GREY, linewidth=0.8)
         column[0].set(title=style.title(name), yscale="log")
         column[1].set(xlabel="total wavenumber n (1)", ylim=(None, 1.02))
     grid[0, 0].set_ylabel("power / power of the truth (1)")

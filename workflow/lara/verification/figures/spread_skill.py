@@ -1,27 +1,29 @@
 """Does the spread of the ensemble say how large the error of its mean is?"""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib import dates
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lara.verification.figures import style
 
 ACCEPTED = (0.7, 1.3)
+BELOW: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0, -0.17), "fontsize": 7}  # the axes, hiding no line
+REGIONS = (style.SKY, style.BLUE, style.GREEN, style.RED)
 
 
 @style.styled
 def draw(scores: xr.Dataset, channels: Sequence[str]) -> Figure:
     """Per channel, downwards: spread and RMSE of the mean over time, their ratio, the histogram of the truth's rank.
 
-    `scores` is `ensemble.evaluate`: spread, rmse (SI), ratio (1) on (time, channel); mean_spread, mean_rmse,
-    mean_ratio, low, high, mean_reliability_index (channel), mean_frequency (channel, rank) over the n times from
-    `evaluation_begin` on. `scores.attrs`: those, `members`, `confidence`.
+    `scores` is `ensemble.evaluate`: spread, rmse (SI), ratio (1) on (time, channel); low, high (channel), mean_spread,
+    mean_rmse, mean_crps, mean_ratio, mean_reliability_index (region, channel), mean_frequency (region, channel, rank)
+    over the n times from `evaluation_begin` on. `scores.attrs`: those, `members`, `confidence`.
     """
-    figure = Figure(figsize=(max(3.7 * len(channels), 5.0), 7.6), layout="constrained")
+    figure = Figure(figsize=(max(3.9 * len(channels), 5.0), 9.6), layout="constrained")
     grid = figure.subplots(3, len(channels), squeeze=False)
     begin = np.datetime64(scores.attrs["evaluation_begin"])
     for (size, ratio, ranks), name in zip(grid.T, channels, strict=True):
@@ -30,8 +32,8 @@ def draw(scores: xr.Dataset, channels: Sequence[str]) -> Figure:
         size.set_title(style.title(name))
         _ratio(ratio, one)
         for axes in (size, ratio):
-            _time_axis(axes, scores["time"].values, begin)
-        _ranks(ranks, one)
+            style.time_axis(axes, scores["time"].values, begin)
+        _ranks(ranks, one, style.channel(name).variable)
     figure.suptitle(
         f"{scores.attrs['members']} members; grey: spin-up; means over the n = {scores.attrs['n']} times after it "
         f"[{scores.attrs['confidence']:.0%} interval]",
@@ -46,37 +48,37 @@ def _size(axes: Axes, scores: xr.Dataset, variable: str) -> None:
         ("rmse", "RMSE of the mean", style.RED, "-"),
         ("spread", "spread", style.BLUE, "--"),
     ):
-        mean = style.number(factor * float(scores[f"mean_{name}"]))
+        mean = style.number(factor * float(scores[f"mean_{name}"].sel(region="globe")))
         axes.plot(scores["time"], factor * scores[name], color=colour, linestyle=dashes, label=f"{label}: {mean}")
-    axes.set_ylim(bottom=0)
     axes.set_ylabel(f"spread, RMSE ({style.unit(variable)})")
-    axes.legend(loc="lower left")
+    axes.legend(**BELOW, ncols=2)
 
 
 def _ratio(axes: Axes, scores: xr.Dataset) -> None:
-    mean, low, high = (style.number(float(scores[name])) for name in ("mean_ratio", "low", "high"))
+    ends = [style.number(float(scores[name])) for name in ("low", "high")]
+    mean = style.number(float(scores["mean_ratio"].sel(region="globe")))
     axes.axhspan(*ACCEPTED, color=style.GREEN, alpha=0.12, label=f"accepted {ACCEPTED[0]:g}–{ACCEPTED[1]:g}")
     axes.axhline(1.0, color=style.GREY, linestyle="--", linewidth=1)
-    axes.plot(scores["time"], scores["ratio"], color=style.PURPLE, label=f"mean {mean} [{low}, {high}]")
-    axes.set_ylim(0, max(2.0, 1.1 * float(scores["ratio"].max())))
+    axes.plot(scores["time"], scores["ratio"], color=style.PURPLE, label=f"mean {mean} [{', '.join(ends)}]")
     axes.set_ylabel("√((m+1)/m) spread / RMSE (1)")
-    axes.legend(loc="lower left")
+    axes.legend(**BELOW, ncols=2)
 
 
-def _ranks(axes: Axes, scores: xr.Dataset) -> None:
-    rank, flat = scores["rank"].values, 1 / scores.sizes["rank"]
-    axes.bar(rank, scores["mean_frequency"], width=0.9, color=style.SKY)
+def _ranks(axes: Axes, scores: xr.Dataset, variable: str) -> None:
+    rank, flat, factor = scores["rank"].values, 1 / scores.sizes["rank"], style.factor(variable)
+    edges = np.arange(len(rank) + 1) - 0.5
+    for region, colour in zip(scores["region"].values, REGIONS, strict=True):
+        one = scores.sel(region=region)
+        crps, index = (float(one[name]) for name in ("mean_crps", "mean_reliability_index"))
+        label = f"{region}: CRPS {style.number(factor * crps)}, index {index:.2f}"
+        if region == "globe":
+            axes.bar(rank, one["mean_frequency"], width=0.9, color=colour, label=label)
+        else:
+            axes.stairs(one["mean_frequency"], edges, color=colour, label=label, linewidth=1.2, baseline=None)
     axes.axhline(flat, color=style.BLACK, linestyle="--", linewidth=1, label=f"reliable: {flat:.3f}")
     axes.set(xlabel="members below the truth", ylabel="share of the area (1)")
     axes.set_xticks(rank[:: -(-len(rank) // 12)])
-    axes.set_ylim(0, 1.25 * max(flat, float(scores["mean_frequency"].max())))
-    axes.set_title(f"reliability index {float(scores['mean_reliability_index']):.2f}")
+    axes.set_ylim(bottom=0)
+    axes.set_title(f"ranks of the truth; CRPS in {style.unit(variable)}", fontsize=9)
     axes.grid(axis="x", visible=False)
-    axes.legend(loc="upper center")
-
-
-def _time_axis(axes: Axes, times: np.ndarray, begin: np.datetime64) -> None:
-    if begin > times[0]:
-        axes.axvspan(*dates.date2num([times[0], begin]), color="0.92", zorder=0)
-    axes.set_xlim(times[0], times[-1])
-    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
+    axes.legend(loc="upper left", bbox_to_anchor=(0, -0.2), fontsize=7)

@@ -1,4 +1,4 @@
-"""The look shared by all figures: one colour per experiment, one unit per variable, one way to save.
+"""The look shared by all figures: one colour per experiment, one unit per variable, one way to save as PNG and PDF.
 
 Colours are those of Okabe and Ito (2008, https://jfly.uni-koeln.de/color), told apart by colour-blind
 readers.
@@ -132,7 +132,9 @@ def time_axis(axes: Axes, times: np.ndarray, begin: np.datetime64) -> None:
         axes.axvspan(*dates.date2num([first, begin]), color="0.92", zorder=0)
     axes.set_xlim(first, last)
     axes.set_ylim(bottom=0)
-    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
+    locator = dates.AutoDateLocator(minticks=2, maxticks=6)  # labels of a short run are long: "12:00"
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
 
 
 def pressure_axis(axes: Axes, levels: Sequence[float]) -> None:
@@ -166,8 +168,17 @@ def channel_axis(axes: Axes, names: Sequence[str]) -> list[np.ndarray]:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a PNG of 150 dots per inch; the file appears whole or not at all."""
+    """Write a figure at `path`, a PNG of 150 dots per inch, and as a PDF beside it; each is whole or absent.
+
+    The PDF embeds its letters, so that text can be searched and edited, and no date: the same figure is the same file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    with matplotlib.rc_context({"pdf.fonttype": 42}):
+        _write(figure, path.with_suffix(".pdf"), metadata={"CreationDate": None})
+    _write(figure, path, dpi=150)
+
+
+def _write(figure: Figure, path: Path, **options: Any) -> None:
     partial = path.with_name(path.name + ".part")
-    figure.savefig(partial, format="png", dpi=150)
+    figure.savefig(partial, format=path.suffix.removeprefix("."), **options)
     partial.replace(path)
