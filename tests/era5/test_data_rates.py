@@ -14,8 +14,8 @@ STEPS = [
     "decoded and checked",
     "decoded, checked, kept",
     "decoded, checked, conservative",
-    "decoded, checked, bilinear",
     "conservative alone",
+    "decoded, checked, bilinear",
     "bilinear alone",
 ]
 
@@ -37,7 +37,7 @@ def test_every_step_of_ingestion_has_its_rate_over_bare_decoding(downloaded, mon
     assert list(table.index) == STEPS
     np.testing.assert_allclose(table["fields_per_s"] * table["ms"], 1e3 * 31 * 4 * 4)
     assert table.loc["eccodes alone", "over_reference"] == 1
-    assert (table.loc[STEPS[1:5], "over_reference"] > 0.3).all()
+    assert (table["over_reference"] > 0.3).all()
 
 
 def test_grib_that_was_not_kept_cannot_be_measured(downloaded, capsys):
