@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lara.config import Cds
+
 ROOT = Path(__file__).parents[1]
 ENVS = ROOT / "envs"
 
@@ -115,3 +117,15 @@ def test_the_slurm_profile_sends_exactly_the_rules_that_use_a_gpu_to_gpu_nodes()
     on_gpu |= {heir for rule, heir in re.findall(r"^use rule (\w+) as (\w+) with", rules, re.M) if rule in on_gpu}
     profile = yaml.safe_load((ROOT / "workflow" / "profiles" / "slurm" / "profile.yaml").read_text())
     assert profile["set-resources"].keys() == on_gpu
+
+
+def test_what_the_readme_says_of_era5_exists():
+    """Every key of the source, configuration, requirements file, target and profile that it names."""
+    section = (ROOT / "README.md").read_text().split("## ERA5")[1].split("\n## ")[0]
+    keys = set(re.findall(r"`source\.(\w+)", section))
+    assert keys and keys <= Cds.model_fields.keys()
+    named = set(re.findall(r"(?:config|envs|workflow/profiles)/[\w./-]+", section)) - {"config/README.md"}
+    assert named and not [name for name in named if not (ROOT / name).exists()]
+    targets = re.findall(r"--configfile \S+ (?:--keep-going )?(\w+)$", section, re.MULTILINE)
+    rules = "".join(path.read_text() for path in (ROOT / "workflow" / "rules").glob("*.smk"))
+    assert targets == ["downloads", "downloads"] and "\nrule downloads:" in rules
