@@ -18,6 +18,7 @@ from lara.experiment.run import time
 from lara.experiment.saving import write_dataset
 from lara.experiment.summary import summarise_symptoms
 from lara.observations import table as tables
+from lara.verification import regions
 
 EXPERIMENTS = ["l4dvar", "l3dvar", "pca", "free", "autoencoder-only"]
 
@@ -73,6 +74,29 @@ def test_finished_scores_are_those_of_the_archive_after_the_spin_up(run):
     assert finished.loc["z850", "bias"] == pytest.approx((area * error).mean())
     assert finished.loc["z850", "units"] == "m2 s-2"
     assert finished.loc["z850", "n"] == len(error)
+
+
+def test_months_and_quarters_of_the_local_day_make_up_the_whole(run):
+    """Squares add up: by month with the number of times, by local time with equal areas. Five days are one month."""
+    table = pd.read_csv(run.layout.finished_scores("l4dvar"))
+    assert table["period"].unique().tolist() == ["all", "2001-01"]
+    whole, month = (table[table["period"] == period].drop(columns="period") for period in ("all", "2001-01"))
+    pd.testing.assert_frame_equal(whole.reset_index(drop=True), month.reset_index(drop=True))
+    local = pd.read_csv(run.layout.local_time_scores("l4dvar"))
+    assert local["local_time"].unique().tolist() == ["00-06", "06-12", "12-18", "18-24"]
+    assert set(local["channel"]) == {"msl", "t2m"}
+    assert set(local["n"]) == set(whole["n"])
+    square = (local["rmse"] ** 2).groupby([local["kind"], local["channel"]]).mean()
+    for key, value in square.items():
+        assert value == pytest.approx(globe(run, "l4dvar").loc[key, "rmse"] ** 2)
+
+
+def test_forecasts_are_scored_by_region_too(run, summary):
+    """Squared errors of the three regions with their areas make up the globe's."""
+    rmse = xr.load_dataset(run.layout.scores("forecasts"))["rmse"] ** 2
+    area, share = run.grid.area_weights, regions.shares(run.grid.latitude, run.grid.area_weights)
+    parts = [area[share.sel(region=r).values > 0].sum() * rmse.sel(region=r) for r in list(regions.BOUNDS)[1:]]
+    np.testing.assert_allclose(sum(parts) / area.sum(), rmse.sel(region="globe"), rtol=1e-6, atol=1e-9)
 
 
 def test_the_summary_names_the_symptoms_of_an_archive_that_has_been_tampered_with(run, tmp_path):
@@ -212,4 +236,4 @@ def globe(run, name):
     """Finished scores of the globe by kind and channel."""
     table = pd.read_csv(run.layout.finished_scores(name))
     assert table["region"].nunique() == 4
-    return table[table["region"] == "globe"].set_index(["kind", "channel"])
+    return table[(table["region"] == "globe") & (table["period"] == "all")].set_index(["kind", "channel"])

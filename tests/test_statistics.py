@@ -159,3 +159,14 @@ def test_a_series_shifted_in_time_is_nearest_at_its_lag():
         assert lags.best_lag(found) == shift
     with pytest.raises(ValueError, match="4 times are too few"):
         lags.lag_sums(truth[:4], truth[:4], SHARE, TIMES[:4], NAMES)
+
+
+def test_local_times_follow_the_sun_round_the_globe():
+    """At 03 UTC it is 03 h at Greenwich, 15 h at the date line: each column in one quarter, areas as they are."""
+    share = regions.local_times(GRID.longitude, GRID.area_weights, 3.0)
+    at = {name: GRID.longitude[share.sel(region=name).values[0] > 0] for name in regions.QUARTERS}
+    assert 0.0 in at["00-06"] and 180.0 in at["12-18"] and 90.0 in at["06-12"] and 270.0 in at["18-24"]
+    assert sum(map(len, at.values())) == len(GRID.longitude)
+    np.testing.assert_allclose(share.sum(("latitude", "longitude")), 1.0)
+    with pytest.raises(ValueError, match="no column of the grid has a local time of 12-18 h at 0 UTC"):
+        regions.local_times(np.array([0.0, 100.0]), np.ones((1, 2)), 0.0)

@@ -217,8 +217,12 @@ class Layout:
         return self.root / "scores" / "osse.csv"
 
     def finished_scores(self, experiment: str) -> Path:
-        """RMSE, bias, MAE and ACC by channel, finished from the scores."""
+        """RMSE, bias, MAE and ACC by month, region and channel, finished from the scores."""
         return self.root / "scores" / f"{experiment}.csv"
+
+    def local_time_scores(self, experiment: str) -> Path:
+        """The same at the surface by quarter of the local day."""
+        return self.root / "scores" / f"{experiment}-local-time.csv"
 
     def innovations(self, experiment: str) -> Path:
         """Departure statistics."""

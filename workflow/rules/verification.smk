@@ -4,7 +4,7 @@ FORECAST_STARTS = [name for name in REANALYSIS if name == REFERENCE or CONFIG.ex
 
 
 rule score_experiment:
-    """Sums for bias, RMSE, MAE and ACC by time and channel, and these after the spin-up; departures by use."""
+    """Sums for bias, RMSE, MAE and ACC by time and channel, and these by month, region, local time; departures."""
     input:
         statistics=RUN.statistics,
         truth=lambda wildcards: truth_of(wildcards.experiment),
@@ -13,6 +13,7 @@ rule score_experiment:
     output:
         scores=RUN.scores("{experiment}"),
         finished=RUN.finished_scores("{experiment}"),
+        local=RUN.local_time_scores("{experiment}"),
         innovations=RUN.innovations("{experiment}"),
     log:
         RUN.log("score-experiment-{experiment}"),
@@ -30,6 +31,7 @@ rule score_experiment:
             "verification/scores",
             "verification/regions",
             "verification/innovations",
+            "verification/aggregation",
             "experiment/scoring",
             "experiment/comparing",
         ),

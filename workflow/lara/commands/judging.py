@@ -19,6 +19,7 @@ def score_experiment(run: Run, name: str) -> None:
     sums = scoring.score_experiment(run, name)
     write_dataset(sums, run.layout.scores(name))
     scoring.finish_scores(run, name, sums).to_csv(run.layout.finished_scores(name), index=False)
+    scoring.score_local_times(run, name).to_csv(run.layout.local_time_scores(name), index=False)
     scoring.score_innovations(run, name).to_csv(run.layout.innovations(name), index=False)
 
 

@@ -114,7 +114,7 @@ def draw_innovations(run: Run) -> Figure:
 
 def draw_forecast_rmse(run: Run) -> Figure:
     """Forecast RMSE against lead time."""
-    found = xr.load_dataset(run.layout.scores("forecasts"))
+    found = xr.load_dataset(run.layout.scores("forecasts")).sel(region="globe", drop=True)
     chosen = found.sel(channel=list(run.config.verification.headline))
     return forecast_rmse.draw(keep_fields(run, "forecast_rmse", chosen))
 

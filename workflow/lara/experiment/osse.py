@@ -52,7 +52,8 @@ def forecast_errors(run: Run, names: Sequence[str]) -> xr.DataArray:
     """The same of forecasts (experiment, init, lead_time, channel)."""
     headline = list(run.config.verification.headline)
     files = {name: xr.load_dataset(run.layout.forecast_scores(name)) for name in names}
-    return shared_forecasts({name: file["squared_error"].sel(channel=headline) for name, file in files.items()})
+    squares = {name: file["squared_error"].sel(region="globe", drop=True) for name, file in files.items()}
+    return shared_forecasts({name: one.sel(channel=headline) for name, one in squares.items()})
 
 
 def analysis_sums(run: Run, name: str) -> xr.Dataset:

@@ -16,28 +16,66 @@ from lara.experiment.comparing import block_length, controls, evaluation_begin, 
 from lara.experiment.run import Run, hours
 from lara.observations import table as tables
 from lara.variables import VARIABLES
-from lara.verification import ensemble, innovations, regions, scores
+from lara.verification import aggregation, ensemble, innovations, regions, scores
 from lara.verification.significance import rmse_interval
 
 Source = Callable[[np.datetime64, np.ndarray], Tensor]
+KINDS = {"analysis": "", "background": "_background"}  # suffixes of an archive's variables
 STARTS = "forecasts start at the last slot of a window: no analysis has seen an observation later than its init_time"
 
 
 def score_experiment(run: Run, name: str) -> xr.Dataset:
-    """Sums for the scores of analyses and backgrounds (kind, region, time, channel) against the truth."""
-    archive = store.open_archive(run.layout.archive(name))
-    kinds = {"analysis": "", "background": "_background"}
-    parts = [_score(run, name, states_of(run, archive, suffix), archive["time"].values) for suffix in kinds.values()]
-    return xr.concat(parts, pd.Index(list(kinds), name="kind"))
+    """Sums for the scores of analyses and backgrounds (kind, region, time, channel) against the truth.
+
+    A month of the archive is in memory at a time.
+    """
+    share = regions.shares(run.grid.latitude, run.grid.area_weights)
+    months = months_of(store.open_archive(run.layout.archive(name)))
+    parts = [[_score(run, name, month, suffix, share) for month in months] for suffix in KINDS.values()]
+    return xr.concat([xr.concat(part, "time") for part in parts], pd.Index(list(KINDS), name="kind"))
+
+
+def months_of(archive: xr.Dataset) -> list[xr.Dataset]:
+    """An archive cut at calendar months."""
+    return [archive.sel(time=str(month)) for month in np.unique(archive["time"].values.astype("M8[M]"))]
 
 
 def finish_scores(run: Run, name: str, sums: xr.Dataset) -> pd.DataFrame:
-    """Scores (SI; acc 1) by kind, region and channel over the n times after an experiment's spin-up."""
-    scored = slice(evaluation_begin(run, name), None)
-    table = scores.mean_over(sums, scored).to_dataframe(dim_order=["kind", "region", "channel"]).reset_index()
+    """Scores (SI; acc 1) by period, kind, region and channel over n times after an experiment's spin-up.
+
+    Periods are all of these times together, and calendar months such as "2001-02".
+    """
+    months = aggregation.by_month(sums.sel(time=slice(evaluation_begin(run, name), None)))
+    months = months.assign_coords(month=months["month"].dt.strftime("%Y-%m")).rename(month="period")
+    periods = xr.concat([months.sum("period").expand_dims(period=["all"]), months], "period")
+    return _table(run, periods, ["period", "kind", "region", "channel"])
+
+
+def score_local_times(run: Run, name: str) -> pd.DataFrame:
+    """Scores at the surface by kind, quarter of the local day and channel, over n times after the spin-up.
+
+    There the sun makes a difference: an error of the daily cycle cancels in means over the globe.
+    """
+    archive = store.open_archive(run.layout.archive(name)).sel(time=slice(evaluation_begin(run, name), None))
+    surface = [channel.name for channel in run.channels.channels if channel.level is None]
+    hours_of_day = np.unique(archive["time"].dt.hour.values)
+    parts = []
+    for month in months_of(archive):
+        for hour in hours_of_day[np.isin(hours_of_day, month["time"].dt.hour)]:
+            share = regions.local_times(run.grid.longitude, run.grid.area_weights, float(hour))
+            chosen = month.isel(time=month["time"].dt.hour.values == hour)
+            kinds = [_score(run, name, chosen, suffix, share).sum("time") for suffix in KINDS.values()]
+            parts.append(xr.concat(kinds, pd.Index(list(KINDS), name="kind")).sel(channel=surface))
+    return _table(run, aggregation.merged(parts).rename(region="local_time"), ["kind", "local_time", "channel"])
+
+
+def _table(run: Run, sums: xr.Dataset, dims: list[str]) -> pd.DataFrame:
+    """Finished scores with units and n, a row for each of the dimensions' labels."""
+    found = scores.finish(sums).assign(n=sums["count"].astype(int))
+    table = found.to_dataframe(dim_order=dims).reset_index()
     units = {channel.name: VARIABLES[channel.variable].units for channel in run.channels.channels}
-    table.insert(3, "units", table["channel"].map(units))
-    return table.assign(n=sums.sel(time=scored).sizes["time"])
+    table.insert(len(dims), "units", table["channel"].map(units))
+    return table
 
 
 def score_innovations(run: Run, name: str) -> pd.DataFrame:
@@ -47,7 +85,7 @@ def score_innovations(run: Run, name: str) -> pd.DataFrame:
 
 
 def score_forecasts(run: Run, name: str) -> xr.Dataset:
-    """RMSE with interval (source, lead_time, channel) of forecasts from an experiment's analyses after its spin-up.
+    """RMSE with interval (region, source, lead_time, channel) of forecasts from analyses after the spin-up.
 
     Sources: the experiment's analyses, the free runs, persistence of the analysis, climatology, and the truth as a
     start (the best the forecaster can do).
@@ -61,7 +99,7 @@ def score_forecasts(run: Run, name: str) -> xr.Dataset:
 
 
 def score_forecasts_of(run: Run, name: str) -> xr.Dataset:
-    """Squared errors (init, lead_time, channel) of forecasts from an experiment's analyses, at its suite's inits."""
+    """Squared errors (region, init, lead_time, channel) of forecasts from analyses, at the inits of the suite."""
     suite = run.config.experiments[name].suite
     inits = forecast_inits(run, getattr(run.config, suite).reference or name)
     return forecast_errors(run, name, inits).isel(source=0, drop=True).rename("squared_error").to_dataset()
@@ -82,7 +120,7 @@ def forecast_inits(run: Run, name: str) -> np.ndarray:
 
 @torch.no_grad()
 def forecast_errors(run: Run, name: str, inits: np.ndarray) -> xr.DataArray:
-    """Area-mean squared errors (source, init, lead_time, channel) of forecasts from an experiment's analyses."""
+    """Mean squared errors (region, source, init, lead_time, channel) of forecasts from an experiment's analyses."""
     archive = store.open_archive(run.layout.archive(name))
 
     def forecasts(init: np.datetime64, leads: np.ndarray) -> Tensor:
@@ -112,14 +150,18 @@ def _baselines(run: Run, name: str, inits: np.ndarray) -> list[xr.DataArray]:
 
 def _errors(run: Run, name: str, sources: dict[str, Source], inits: np.ndarray) -> xr.DataArray:
     leads = run.lead_times(round(run.config.verification.lead_days * 24 / run.config.step_hours))
-    truth, area = run.store(run.config.experiments[name].dataset), run.area_weights().cpu()
-    errors = np.empty((len(sources), len(inits), len(leads), len(run.channels)))
+    truth, share = (
+        run.store(run.config.experiments[name].dataset),
+        regions.shares(run.grid.latitude, run.grid.area_weights),
+    )
+    errors = np.empty((share.sizes["region"], len(sources), len(inits), len(leads), len(run.channels)))
     for i, init in enumerate(inits):
         target = torch.from_numpy(truth.at(init + leads))
         for j, forecast in enumerate(sources.values()):
-            errors[j, i] = (area * (forecast(init, leads) - target) ** 2).mean((2, 3)).numpy()
-    coordinates = {"source": list(sources), "init": inits, "lead_time": leads, "channel": run.channels.names}
-    return xr.DataArray(errors, coordinates, ("source", "init", "lead_time", "channel"))
+            square = (forecast(init, leads) - target).numpy() ** 2
+            errors[:, j, i] = np.einsum("lcyx,ryx->rlc", square, share)
+    labels = {"source": list(sources), "init": inits, "lead_time": leads, "channel": run.channels.names}
+    return xr.DataArray(errors, {"region": share["region"].values, **labels}, ("region", *labels))
 
 
 @torch.no_grad()
@@ -134,11 +176,11 @@ def states_of(run: Run, archive: xr.Dataset, suffix: str) -> np.ndarray:
     return run.channels.from_dataset(archive[list(short)].rename(short).load())
 
 
-def _score(run: Run, name: str, states: np.ndarray, times: np.ndarray) -> xr.Dataset:
+def _score(run: Run, name: str, archive: xr.Dataset, suffix: str, share: xr.DataArray) -> xr.Dataset:
+    times = archive["time"].values
     truth = run.store(run.config.experiments[name].dataset).at(times)
     climate = run.statistics.climatology_at(times)
-    share = regions.shares(run.grid.latitude, run.grid.area_weights)
-    return scores.score_sums(states, truth, climate, share, times, run.channels.names)
+    return scores.score_sums(states_of(run, archive, suffix), truth, climate, share, times, run.channels.names)
 
 
 def score_ensemble(run: Run, name: str) -> xr.Dataset:

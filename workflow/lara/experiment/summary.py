@@ -128,7 +128,7 @@ def summarise_differences(run: Run, reference: str) -> dict[str, object]:
 
 def summarise_forecasts(run: Run) -> dict[str, object]:
     """Forecast RMSE of the headline channels by source at whole days."""
-    rmse = xr.load_dataset(run.layout.scores("forecasts"))
+    rmse = xr.load_dataset(run.layout.scores("forecasts")).sel(region="globe", drop=True)
     days = range(1 + int(rmse["lead_time"].values[-1] / hours(24)))
     return {
         "n": int(rmse.attrs["n"]),

@@ -10,6 +10,8 @@ from jaxtyping import Float
 
 BOUNDS = {"globe": (-90.0, 90.0), "northern": (20.0, 90.0), "southern": (-90.0, -20.0), "tropics": (-20.0, 20.0)}
 
+QUARTERS = ("00-06", "06-12", "12-18", "18-24")  # of the local day, h
+
 
 def shares(latitude: Float[np.ndarray, " lat"], area: Float[np.ndarray, "lat lon"]) -> xr.DataArray:
     """Shares (region, latitude, longitude) of cells of `area` (any norm), 1 in sum; latitude in degrees north.
@@ -24,6 +26,21 @@ def shares(latitude: Float[np.ndarray, " lat"], area: Float[np.ndarray, "lat lon
         chosen = area * inside[:, None]
         parts.append(chosen / chosen.sum())
     return xr.DataArray(np.stack(parts), {"region": list(BOUNDS)}, ("region", "latitude", "longitude"))
+
+
+def local_times(longitude: Float[np.ndarray, " lon"], area: Float[np.ndarray, "lat lon"], hour: float) -> xr.DataArray:
+    """Shares (region, latitude, longitude) of the quarters of the local solar day at an hour UTC, each 1 in sum.
+
+    Longitude in degrees east. ValueError for a quarter without a column.
+    """
+    quarter = ((hour + np.asarray(longitude) / 15) % 24 // 6).astype(int)
+    parts = []
+    for number, name in enumerate(QUARTERS):
+        chosen = area * (quarter == number)
+        if not chosen.any():
+            raise ValueError(f"no column of the grid has a local time of {name} h at {hour:g} UTC: use a finer grid")
+        parts.append(chosen / chosen.sum())
+    return xr.DataArray(np.stack(parts), {"region": list(QUARTERS)}, ("region", "latitude", "longitude"))
 
 
 def whole(area: Float[np.ndarray, "lat lon"]) -> xr.DataArray:
