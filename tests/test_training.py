@@ -155,9 +155,9 @@ class Net(nn.Module):
         return x + self.layers(x / 100).unflatten(1, x.shape[1:])
 
 
-def loss(model, batch, stream):
+def loss(model, batch, noise):
     """One step forward per state of the sequence, from a first state that carries noise in training."""
-    first = batch[:, 0] if stream is None else batch[:, 0] + 0.1 * torch.randn(batch[:, 0].shape, generator=stream)
+    first = batch[:, 0] if noise is None else batch[:, 0] + 0.1 * noise(batch[:, 0].shape)
     return (model(first) - batch[:, -1] - 1).float().square().mean()
 
 
@@ -241,9 +241,9 @@ def test_groups_train_at_their_own_share_of_the_rate(tmp_path, stores):
 def test_a_loss_that_is_not_finite_stops_the_run_at_its_step(tmp_path, stores):
     """The step is named and the last checkpoint, from before, is kept."""
 
-    def breaks(model, batch, stream):
+    def breaks(model, batch, noise):
         calls.append(1)
-        return loss(model, batch, stream) * (math.nan if len(calls) == 8 else 1.0)
+        return loss(model, batch, noise) * (math.nan if len(calls) == 8 else 1.0)
 
     calls = []
     plan = replace(PLAN, validate_every=100)

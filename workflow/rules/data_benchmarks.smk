@@ -16,8 +16,8 @@ rule compare_loaders:
         "../../envs/cpu.yaml"
     threads: workflow.cores  # times are compared
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=larger(4000),
+        runtime=longer(60),
     params:
         code=code("store/", "experiment/data_rates", "peers/zarr_runner"),
         run=RUN.root,
@@ -40,8 +40,8 @@ rule measure_ingestion:
         "../../envs/cpu.yaml"
     threads: workflow.cores  # times are compared
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=larger(4000),
+        runtime=longer(60),
     params:
         code=code("sources/", "experiment/data_rates"),
         run=RUN.root,

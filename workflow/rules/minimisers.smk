@@ -16,8 +16,8 @@ rule compare_minimisers:
     threads: workflow.cores  # times are compared
     resources:
         gpu=1,
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=larger(4000),
+        runtime=longer(240),
     params:
         settings=settings("minimiser"),
         code=code(*CYCLING, "experiment/minimisers"),
@@ -41,8 +41,8 @@ rule compare_batches:
     threads: workflow.cores  # times are compared
     resources:
         gpu=1,
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=larger(4000),
+        runtime=longer(240),
     params:
         settings=settings("minimiser"),
         code=code(*CYCLING, "experiment/minimisers"),
@@ -66,8 +66,8 @@ rule measure_overhead:
     threads: workflow.cores  # times are compared
     resources:
         gpu=1,
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=larger(4000),
+        runtime=longer(240),
     params:
         settings=settings("minimiser"),
         code=code(*CYCLING, "experiment/minimisers"),

@@ -51,8 +51,8 @@ rule train_autoencoder:
     threads: TRAINING_THREADS
     resources:
         gpu=1,
-        mem_mb=8000,
-        runtime=1440,
+        mem_mb=larger(8000),
+        runtime=longer(training_minutes),
     params:
         settings=autoencoder_settings,
         run=RUN.root,
@@ -79,8 +79,8 @@ rule train_forecaster:
     threads: TRAINING_THREADS
     resources:
         gpu=1,
-        mem_mb=8000,
-        runtime=1440,
+        mem_mb=larger(8000),
+        runtime=longer(training_minutes),
     params:
         settings=forecaster_settings,
         run=RUN.root,
@@ -105,8 +105,8 @@ rule measure_autoencoder:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=larger(4000),
+        runtime=longer(60),
     params:
         corrections=lambda wildcards: corrections_of(wildcards.autoencoder),
         run=RUN.root,
@@ -132,8 +132,8 @@ rule measure_forecaster:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=larger(4000),
+        runtime=longer(60),
     params:
         settings=settings("forecaster.relaxation_days"),
         window_hours=max((e.slots - 1) * e.slot_hours for e in CONFIG.experiments.values()),
@@ -160,8 +160,8 @@ rule measure_latent_space:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=larger(4000),
+        runtime=longer(60),
     params:
         settings=settings("seed", "verification.headline"),
         corrections=corrections_of(space_of(REFERENCE)),

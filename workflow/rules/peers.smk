@@ -15,8 +15,8 @@ rule install_peers:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=larger(2000),
+        runtime=longer(30),
     params:
         run=RUN.root,
     shell:
@@ -39,8 +39,8 @@ rule compare_linear_gaussian:
         "../../envs/cpu.yaml"
     threads: workflow.cores  # times are compared: nothing else runs beside
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=larger(4000),
+        runtime=longer(30),
     params:
         code=code("assimilation", "peers", "experiment/peers", "verification/figures/peers"),
         run=RUN.root,
@@ -64,8 +64,8 @@ rule compare_lorenz96:
         "../../envs/cpu.yaml"
     threads: workflow.cores  # as above
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=larger(4000),
+        runtime=longer(60),
     params:
         code=code("assimilation", "peers", "experiment/peers", "verification/figures/peers"),
         run=RUN.root,
