@@ -47,7 +47,9 @@ LINEAR = [name for name in DEFAULT_AUTOENCODERS if name not in TRANSFORMERS]
 STRUCTURES = [RUN.structure(source) for source in ("truth", "reconstruction", *REANALYSIS)]
 SHOWN_SPACES = list(dict.fromkeys([CONFIG.experiments[REFERENCE].space, *LINEAR[:1]]))
 LATENT_FIGURES = ("fig5a_latent_influence", "fig5b_imbalanced_input", "fig6a_affine", "fig6b_linear_range")
-TRAINING_THREADS = max(1, (workflow.cores or 16) // 2)  # the two networks train side by side
+GIVEN = None if workflow.remote_exec else workflow.global_resources["_cores"].value
+CORES = GIVEN or 8  # on a cluster, where no machine is known beforehand
+TRAINING_THREADS = max(1, CORES // 2)  # the two networks train side by side
 
 
 if CONFIG.source.kind == "cds":  # the profile is the machine's word on it, the configuration the user's

@@ -14,7 +14,7 @@ rule compare_loaders:
         RUN.benchmark("compare-loaders")
     conda:
         "../../envs/cpu.yaml"
-    threads: workflow.cores  # times are compared
+    threads: CORES  # times are compared
     resources:
         mem_mb=larger(4000),
         runtime=longer(60),
@@ -38,7 +38,7 @@ rule measure_ingestion:
         RUN.benchmark("measure-ingestion")
     conda:
         "../../envs/cpu.yaml"
-    threads: workflow.cores  # times are compared
+    threads: CORES  # times are compared
     resources:
         mem_mb=larger(4000),
         runtime=longer(60),

@@ -13,7 +13,7 @@ rule compare_minimisers:
         RUN.benchmark("compare-minimisers")
     conda:
         "../../envs/gpu.yaml"
-    threads: workflow.cores  # times are compared
+    threads: CORES  # times are compared
     resources:
         gpu=1,
         mem_mb=larger(4000),
@@ -38,7 +38,7 @@ rule compare_batches:
         RUN.benchmark("compare-batches")
     conda:
         "../../envs/gpu.yaml"
-    threads: workflow.cores  # times are compared
+    threads: CORES  # times are compared
     resources:
         gpu=1,
         mem_mb=larger(4000),
@@ -63,7 +63,7 @@ rule measure_overhead:
         RUN.benchmark("measure-overhead")
     conda:
         "../../envs/gpu.yaml"
-    threads: workflow.cores  # times are compared
+    threads: CORES  # times are compared
     resources:
         gpu=1,
         mem_mb=larger(4000),

@@ -37,7 +37,7 @@ rule compare_linear_gaussian:
         RUN.benchmark("compare-linear-gaussian")
     conda:
         "../../envs/cpu.yaml"
-    threads: workflow.cores  # times are compared: nothing else runs beside
+    threads: CORES  # times are compared: nothing else runs beside
     resources:
         mem_mb=larger(4000),
         runtime=longer(30),
@@ -62,7 +62,7 @@ rule compare_lorenz96:
         RUN.benchmark("compare-lorenz96")
     conda:
         "../../envs/cpu.yaml"
-    threads: workflow.cores  # as above
+    threads: CORES  # as above
     resources:
         mem_mb=larger(4000),
         runtime=longer(60),

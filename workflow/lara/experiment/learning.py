@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 from torch import Tensor, nn
 
 import lara
@@ -126,9 +127,11 @@ def identity(run: Run, name: str) -> str:
 
 def processes(training: Training) -> Fabric:
     """The processes that torchrun has started, on one node or several; without torchrun this one alone."""
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    nodes = int(os.environ.get("WORLD_SIZE", "1")) // here
-    fabric = Fabric(precision=training.precision, devices=here, num_nodes=nodes)
+    launched = TorchElasticEnvironment.detect()
+    here, all_ = (int(os.environ[name]) for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE")) if launched else (1, 1)
+    # named, since a job of SLURM would else pass for one of several that srun has started
+    started = TorchElasticEnvironment() if launched else LightningEnvironment()
+    fabric = Fabric(precision=training.precision, devices=here, num_nodes=all_ // here, plugins=[started])
     fabric.launch()
     return fabric
 
