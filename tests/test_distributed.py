@@ -18,6 +18,8 @@ from safetensors.torch import load_file
 
 import worlds
 
+pytestmark = pytest.mark.slow
+
 STEPS = 24
 TORCHRUN = [str(Path(sys.executable).parent / "torchrun"), "--no-python"]
 ONE_NODE = [[*TORCHRUN, "--standalone", "--nproc-per-node", "2"]]
@@ -57,7 +59,7 @@ def launch(run, launchers, words="train-forecaster"):
     environment = {**os.environ, "PYTHONPATH": str(hook.parent), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "lara.cli", *words.split(), "--run", str(run.layout.root), "--threads", "1"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
-    return [subprocess.Popen([*launcher, *command], env=environment, **pipes) for launcher in launchers]
+    return [subprocess.Popen([*launcher, "--", *command], env=environment, **pipes) for launcher in launchers]
 
 
 def finished(jobs):

@@ -94,7 +94,12 @@ def on_cluster(folder, values, *words):
 def made_before(run):
     """What chunks need, each declared up to date."""
     layout = run.layout
-    networks = [layout.weights("main"), layout.errors("main"), layout.weights("forecaster"), layout.errors("forecaster")]
+    networks = [
+        layout.weights("main"),
+        layout.errors("main"),
+        layout.weights("forecaster"),
+        layout.errors("forecaster"),
+    ]
     found = [*networks, layout.statistics, layout.background_error("main"), layout.screened("test")]
     return [named(run, path) for path in found]
 

@@ -3,10 +3,10 @@
 # One process per GPU that the profile grants, on each node. Text of the shell and no parameter: how many processes
 # train is no reason to train again.
 LAUNCH = (
-    "launch=; [ {resources.gpu} -le 1 ] || launch='torchrun --standalone --nproc-per-node {resources.gpu} --no-python'; "
+    "launch=; [ {resources.gpu} -le 1 ] || launch='torchrun --standalone --nproc-per-node {resources.gpu} --no-python --'; "
     '[ {resources.nodes} -le 1 ] || launch="srun --nodes {resources.nodes} --ntasks {resources.nodes} torchrun'
     " --nnodes {resources.nodes} --nproc-per-node $(({resources.gpu} / {resources.nodes})) --rdzv-backend c10d"
-    ' --rdzv-id $SLURM_JOB_ID --rdzv-endpoint $(hostname):29400 --no-python"; '
+    ' --rdzv-id $SLURM_JOB_ID --rdzv-endpoint $(hostname):29400 --no-python --"; '
 )
 
 
