@@ -50,7 +50,7 @@ def refused(capsys):
 
 
 def test_a_job_reads_the_configuration_it_was_planned_with(run, tmp_path, monkeypatch):
-    """Named by Snakemake in the environment: the run's own, which another start has written meanwhile, does not count."""
+    """Named by Snakemake in the environment: the run's own, which another start has written since, does not count."""
     planned = run.layout.frozen_config("planned")
     config.write(config.parse(worlds.changed("observations.columns", 3)), planned)
     for name, columns in ((None, worlds.VALUES["observations"]["columns"]), (str(planned), 3)):

@@ -99,15 +99,13 @@ def loss(run):
 
 
 def test_two_processes_leave_the_weights_of_one(alone, together):
-    """Batch and noise are the same and the gradient is their mean over both: what differs is the order of float32
-    sums, which AdamW, whose first steps are of the size of the rate whatever the gradient, lets grow to a hundredth of the
-    path of 24 steps of 1e-3. Losses agree to 1e-3."""
+    """Batch and noise are the same and the gradient is the mean over both: what differs is the order of float32 sums,
+    7e-6 after 24 steps of at most 1e-3."""
     found, expected = weights(together[0]), weights(alone)
     assert found.keys() == expected.keys()
     furthest = max(float((found[key] - expected[key]).abs().max()) for key in expected)
-    print(furthest, loss(together[0]), loss(alone))
-    assert furthest < 2e-4
-    assert loss(together[0]) == pytest.approx(loss(alone), rel=1e-3)
+    assert furthest < 1e-4
+    assert loss(together[0]) == pytest.approx(loss(alone), rel=1e-4)
 
 
 def test_the_first_process_alone_reports_and_writes(together):

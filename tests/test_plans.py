@@ -133,7 +133,7 @@ def test_touched_files_run_nothing(done):
 
 
 def test_old_results_in_a_fresh_clone_run_nothing(done, tmp_path):
-    """Copied with their times, Snakemake's notes left behind: there is nothing to tell a change by, and none is seen."""
+    """Copied with their times, Snakemake's notes left behind: nothing tells of a change, and none is seen."""
     shutil.copytree(done / "results", tmp_path / "results", symlinks=True)
     assert not (tmp_path / ".snakemake").exists()
     assert planned(tmp_path, in_chunks()) == {}

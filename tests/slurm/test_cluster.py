@@ -94,12 +94,7 @@ def on_cluster(folder, values, *words):
 def made_before(run):
     """What chunks need, each declared up to date."""
     layout = run.layout
-    networks = [
-        layout.weights("main"),
-        layout.errors("main"),
-        layout.weights("forecaster"),
-        layout.errors("forecaster"),
-    ]
+    networks = [of(name) for of in (layout.weights, layout.errors) for name in ("main", "forecaster")]
     found = [*networks, layout.statistics, layout.background_error("main"), layout.screened("test")]
     return [named(run, path) for path in found]
 

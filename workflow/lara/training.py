@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -181,7 +181,7 @@ class Trainer:
             group["lr"] = rate * group["rate"]
         self.optimiser.zero_grad(set_to_none=True)
         value = loss(self.model, batch, self._noise())
-        mean = float(self.fabric.all_reduce(value.detach(), reduce_op="mean"))
+        mean = float(cast(Tensor, self.fabric.all_reduce(value.detach(), reduce_op="mean")))
         if not math.isfinite(mean):  # of all processes, so that all stop
             raise FloatingPointError(f"training loss is {mean} at step {self.step}: lower the learning rate")
         self.fabric.backward(value)
