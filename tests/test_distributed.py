@@ -37,7 +37,7 @@ def trained(world, tmp_path_factory):
         run = worlds.copied(world, tmp_path_factory.mktemp(name) / "world", values)
         (run.layout.root / "models").unlink()
         shutil.copytree(world.layout.root / "models", run.layout.root / "models")
-        shutil.rmtree(run.layout.training("forecaster"))
+        shutil.rmtree(run.layout.network("forecaster"))
         return run
 
     return make
