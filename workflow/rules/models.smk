@@ -29,8 +29,8 @@ rule forecast_states:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=6000,
-        runtime=240,
+        mem_mb=larger(6000),
+        runtime=longer(240),
     params:
         settings=lambda wildcards: settings(
             f"autoencoders.{wildcards.autoencoder}.forecast_days", "forecaster.relaxation_days"
