@@ -61,9 +61,8 @@ localrules:
 
 
 onstart:
-    configuration.write(
-        CONFIG, RUN.config
-    )  # what every job of this run reads, whatever becomes of the file it came from
+    configuration.write(CONFIG, FROZEN)
+    configuration.write(CONFIG, RUN.config)
 
 
 rule all:

@@ -8,13 +8,14 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import yaml
 import zarr
 
 import worlds
-from lara import cli
+from lara import cli, config
 from lara.commands.offer import Progress
 from lara.experiment.run import Run
 from lara.networks import weights
@@ -46,6 +47,17 @@ def refused(capsys):
         return lines[0]
 
     return refuse
+
+
+def test_a_job_reads_the_configuration_it_was_planned_with(run, tmp_path, monkeypatch):
+    """Named by Snakemake in the environment: the run's own, which another start has written since, does not count."""
+    planned = run.layout.frozen_config("planned")
+    config.write(config.parse(worlds.changed("observations.columns", 3)), planned)
+    for name, columns in ((None, worlds.VALUES["observations"]["columns"]), (str(planned), 3)):
+        monkeypatch.setenv(cli.FROZEN_CONFIG, name) if name else monkeypatch.delenv(cli.FROZEN_CONFIG, raising=False)
+        assert worlds.lara(run.layout.root, "draw-sites") == 0
+        stations = worlds.VALUES["observations"]["surface_stations"]
+        assert len(pd.read_parquet(run.layout.sites)) == columns + stations
 
 
 def test_help_takes_less_than_a_second_and_no_heavy_import():

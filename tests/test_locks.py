@@ -51,6 +51,17 @@ def test_the_lock_of_a_dead_process_of_this_machine_is_taken_over(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_process_told_to_end_leaves_no_lock(tmp_path):
+    """SIGTERM is what a scheduler sends when time is up, some seconds before SIGKILL."""
+    code = "import sys, time; from pathlib import Path; from lara import locks\n"
+    code += "with locks.held(Path(sys.argv[1]), ''): print('held', flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "lock")], stdout=subprocess.PIPE) as job:
+        assert job.stdout.readline() == b"held\n"
+        job.terminate()
+        assert job.wait(10) == 143
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_lock_of_another_process_with_the_same_number_is_taken_over(tmp_path):
     """Process numbers return: the start of the process tells them apart."""
     hold(tmp_path / "lock", replace(Owner.here(), started="1"))

@@ -8,6 +8,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,34 @@ def test_a_touched_background_error_runs_nothing_and_a_changed_one_every_chunk(d
     jobs = planned(done, in_chunks())
     path.write_bytes(content)
     assert jobs == {"cycle_chunk": 2, "seal_archive": 1}
+
+
+def test_touched_files_run_nothing(done):
+    """All of them, what was made last now being the oldest."""
+    files = sorted((done / "results").rglob("*"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for age, path in enumerate(path for path in files if path.is_file()):
+        os.utime(path, (path.stat().st_mtime, time.time() - len(files) + age))
+    assert planned(done, in_chunks()) == {}
+
+
+def test_old_results_in_a_fresh_clone_run_nothing(done, tmp_path):
+    """Copied with their times, Snakemake's notes left behind: nothing tells of a change, and none is seen."""
+    shutil.copytree(done / "results", tmp_path / "results", symlinks=True)
+    assert not (tmp_path / ".snakemake").exists()
+    assert planned(tmp_path, in_chunks()) == {}
+
+
+def test_old_results_that_lost_their_times_are_declared_up_to_date(done, tmp_path):
+    """Without notes and times Snakemake would make again all that seems older than what it came from, networks too;
+    `--touch` says that nothing changed, and changes are seen from then on."""
+    shutil.copytree(done / "results", tmp_path / "results", symlinks=True, copy_function=shutil.copy)
+    statistics = tmp_path / "results" / "world" / "data" / "statistics.npz"
+    os.utime(statistics, (time.time() + 10, time.time() + 10))
+    assert "train_forecaster" in planned(tmp_path, in_chunks())
+    os.utime(statistics)
+    snakemake(tmp_path, in_chunks(), TARGET, "--touch")
+    assert planned(tmp_path, in_chunks()) == {}
+    assert planned(tmp_path, in_chunks(minimiser={"evaluations": 9})) == {"cycle_chunk": 2, "seal_archive": 1}
 
 
 def test_a_chain_of_a_thousand_chunks_plans_within_a_minute(tmp_path):

@@ -110,12 +110,12 @@ def test_the_readme_installs_with_the_pinned_uv():
     assert all(f"uv=={version} " in command for command in readme_commands())
 
 
-def test_the_slurm_profile_sends_exactly_the_rules_that_use_a_gpu_to_gpu_nodes():
+def test_the_site_profile_sends_exactly_the_rules_that_use_a_gpu_to_gpu_nodes():
     rules = "\n".join(path.read_text() for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")))
     bodies = re.split(r"^(?:rule|checkpoint) (\w+):\n", rules, flags=re.MULTILINE)
     on_gpu = {name for name, body in zip(bodies[1::2], bodies[2::2], strict=True) if re.search(r"^\s+gpu=", body, re.M)}
     on_gpu |= {heir for rule, heir in re.findall(r"^use rule (\w+) as (\w+) with", rules, re.M) if rule in on_gpu}
-    profile = yaml.safe_load((ROOT / "workflow" / "profiles" / "slurm" / "profile.yaml").read_text())
+    profile = yaml.safe_load((ROOT / "workflow" / "profiles" / "site" / "profile.yaml").read_text())
     assert profile["set-resources"].keys() == on_gpu
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment
 from torch import nn
 
 from lara import store
@@ -144,6 +145,13 @@ class Killed(Exception):
     """The end of the process, as far as the training loop can tell."""
 
 
+def alone(precision):
+    """This process, whatever launchers the machine has."""
+    fabric = Fabric(accelerator="cpu", devices=1, precision=precision, plugins=[LightningEnvironment()])
+    fabric.launch()
+    return fabric
+
+
 class Net(nn.Module):
     """Enough layers for AdamW to have moments and bf16 to matter."""
 
@@ -155,9 +163,9 @@ class Net(nn.Module):
         return x + self.layers(x / 100).unflatten(1, x.shape[1:])
 
 
-def loss(model, batch, stream):
+def loss(model, batch, noise):
     """One step forward per state of the sequence, from a first state that carries noise in training."""
-    first = batch[:, 0] if stream is None else batch[:, 0] + 0.1 * torch.randn(batch[:, 0].shape, generator=stream)
+    first = batch[:, 0] if noise is None else batch[:, 0] + 0.1 * noise(batch[:, 0].shape)
     return (model(first) - batch[:, -1] - 1).float().square().mean()
 
 
@@ -175,7 +183,7 @@ def train(folder, stores, precision="32-true", kill_at=None, plan=PLAN, identity
         if step == kill_at:
             raise Killed
 
-    fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
+    fabric = alone(precision)
     samples = {length: Sequences(stores, length) for length in (1, 2)}
     held_out = torch.cat([states for _, states in spread(samples[2], plan.validation_samples)])
     Trainer(fabric, model, groups, plan, folder, identity).run(samples, held_out, loss, report)
@@ -241,9 +249,9 @@ def test_groups_train_at_their_own_share_of_the_rate(tmp_path, stores):
 def test_a_loss_that_is_not_finite_stops_the_run_at_its_step(tmp_path, stores):
     """The step is named and the last checkpoint, from before, is kept."""
 
-    def breaks(model, batch, stream):
+    def breaks(model, batch, noise):
         calls.append(1)
-        return loss(model, batch, stream) * (math.nan if len(calls) == 8 else 1.0)
+        return loss(model, batch, noise) * (math.nan if len(calls) == 8 else 1.0)
 
     calls = []
     plan = replace(PLAN, validate_every=100)
@@ -289,7 +297,7 @@ def test_the_loader_reads_ten_times_faster_than_a_step_of_the_default_autoencode
 
     shape = Shape(34, tuple(grid.latitude.tolist()), 64, 4, 2, 192, 6, 4.0, ((8, 16),))
     model = Autoencoder(shape, 90, (3, 3))
-    fabric = Fabric(accelerator="cpu", devices=1, precision="bf16-mixed")
+    fabric = alone("bf16-mixed")
     model, optimiser = fabric.setup(model, torch.optim.AdamW(model.parameters()))
     steps = [_one_step(fabric, model, optimiser, batch[:, 0]) for _ in range(4)]
     ratio = min(steps) / loading

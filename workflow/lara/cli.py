@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from lara.experiment.run import Run
 
 
+FROZEN_CONFIG = "LARA_CONFIG"  # variable with which Snakemake tells its jobs the configuration they were planned with
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; a refused input ends with one line and status 2."""
     options = _parser().parse_args(arguments)
@@ -36,7 +39,7 @@ def _execute(options: argparse.Namespace) -> None:
     from lara.experiment.run import Run
 
     function, argument, _ = COMMANDS[options.command]
-    run = Run.open(options.run)
+    run = Run.open(options.run, os.environ.get(FROZEN_CONFIG))
     name = getattr(options, argument) if argument else ""
     _require_configured(run, argument, name)
     function(run, name)

@@ -62,8 +62,12 @@ class Layout:
 
     @property
     def config(self) -> Path:
-        """The configuration as resolved."""
+        """The configuration as resolved, of the run that was started last."""
         return self.root / "config.yaml"
+
+    def frozen_config(self, digest: str) -> Path:
+        """The configuration that jobs were planned with, whatever becomes of the others."""
+        return self.root / "configs" / f"{digest}.yaml"
 
     @property
     def restarts(self) -> Path:

@@ -6,6 +6,7 @@ the file's time while it lives, so that the lock of a process that is gone shows
 
 import json
 import os
+import signal
 import socket
 import threading
 import uuid
@@ -54,9 +55,11 @@ def held(path: Path, remedy: str) -> Iterator["Lock"]:
     stop = threading.Event()
     keeper = threading.Thread(target=_renew, args=(lock, stop), daemon=True)
     keeper.start()
+    before = signal.signal(signal.SIGTERM, _leave)
     try:
         yield lock
     finally:
+        signal.signal(signal.SIGTERM, before)
         stop.set()
         keeper.join()
         if lock.mine():
@@ -88,6 +91,11 @@ def read(path: Path) -> Owner | None:
         return None
     except (ValueError, TypeError) as error:
         raise LockError(f"{path} is not a lock ({error}): delete it if nothing runs") from error
+
+
+def _leave(*_: object) -> None:
+    """End as after SIGTERM, by an exception."""
+    raise SystemExit(128 + signal.SIGTERM)
 
 
 def _acquire(path: Path, owner: Owner, remedy: str) -> None:

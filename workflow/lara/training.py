@@ -2,8 +2,8 @@
 
 AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101) with a linear warm-up and a cosine decay in each phase, gradients
 clipped by norm. What a step sees depends on (seed, step) alone, so a run resumed from a checkpoint repeats the
-uninterrupted one exactly. lightning-fabric places the network on devices, splits the batch over processes and sets
-precision.
+uninterrupted one exactly. lightning-fabric places the network on devices, averages gradients over processes and sets
+precision; each process takes its share of the same batch and noise, so that their number changes rounding alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -24,8 +24,9 @@ from torch import Tensor, nn
 
 from lara.store import StateStore
 
-# (network, batch, random stream of the step) to the loss; no stream where the network is validated
-Loss = Callable[[nn.Module, Tensor, torch.Generator | None], Tensor]
+Noise = Callable[[torch.Size], Tensor]  # shape to standard normal noise of a step
+# (network, batch, noise of the step) to the loss; no noise where the network is validated
+Loss = Callable[[nn.Module, Tensor, Noise | None], Tensor]
 Report = Callable[[int, int, float], None]
 
 
@@ -142,6 +143,11 @@ class Trainer:
         folder: Path,
         identity: str,
     ) -> None:
+        if plan.batch_size % fabric.world_size:
+            raise ValueError(
+                f"batch_size {plan.batch_size} cannot be shared by {fabric.world_size} processes: choose a number of "
+                "processes that divides it"
+            )
         self.fabric, self.plan, self.folder, self.identity = fabric, plan, folder, identity
         for group in groups:
             group.setdefault("rate", 1.0)
@@ -174,19 +180,26 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["rate"]
         self.optimiser.zero_grad(set_to_none=True)
-        value = loss(self.model, batch, self._stream())
-        if not torch.isfinite(value):
-            raise FloatingPointError(f"training loss is {value.item()} at step {self.step}: lower the learning rate")
+        value = loss(self.model, batch, self._noise())
+        mean = float(cast(Tensor, self.fabric.all_reduce(value.detach(), reduce_op="mean")))
+        if not math.isfinite(mean):  # of all processes, so that all stop
+            raise FloatingPointError(f"training loss is {mean} at step {self.step}: lower the learning rate")
         self.fabric.backward(value)
         self.fabric.clip_gradients(self.model, self.optimiser, max_norm=self.plan.clip)
         self.optimiser.step()
         self.step += 1
-        return float(value.detach())
+        return mean
 
-    def _stream(self) -> torch.Generator:
-        """Random stream of this step and process, the same when a resumed run repeats it."""
-        identity = np.random.default_rng([self.plan.seed, self.step, self.fabric.global_rank, 1])
-        return torch.Generator().manual_seed(int(identity.integers(2**62)))
+    def _noise(self) -> Noise:
+        """Noise of this step, the same when a resumed run repeats it: this process's share of that of the batch."""
+        identity = np.random.default_rng([self.plan.seed, self.step, 0, 1])
+        stream = torch.Generator().manual_seed(int(identity.integers(2**62)))
+        rank, world = self.fabric.global_rank, self.fabric.world_size
+
+        def draw(shape: torch.Size) -> Tensor:
+            return torch.randn(shape[0] * world, *shape[1:], generator=stream)[rank::world]
+
+        return draw
 
     @torch.no_grad()
     def _validate(self, held_out: Tensor, loss: Loss) -> float:

@@ -29,8 +29,8 @@ rule cycle_experiment:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=4000,
-        runtime=720,
+        mem_mb=larger(4000),
+        runtime=longer(cycling_minutes),
     params:
         settings=experiment_settings,
         code=CYCLING_CODE,
@@ -82,8 +82,8 @@ rule cycle_chunk:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=4000,
-        runtime=720,
+        mem_mb=larger(4000),
+        runtime=longer(cycling_minutes),
     params:
         settings=chunk_settings,
         code=CYCLING_CODE,
@@ -127,8 +127,8 @@ rule seal_archive:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=larger(4000),
+        runtime=longer(120),
     params:
         code=code("experiment/streaming", "store/archive", "store/arrays"),
         run=RUN.root,

@@ -19,8 +19,8 @@ rule collect_benchmarks:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=larger(2000),
+        runtime=longer(20),
     params:
         names=[sorted(CONFIG.datasets), sorted(DEFAULT_AUTOENCODERS), sorted(EXPERIMENTS)],
         code=code("experiment/drawing", "verification/figures/costs", "verification/figures/style"),

@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 from lara import config as configuration
+from lara.cli import FROZEN_CONFIG
 from lara.config.experiments import MODEL_SPACE
 from lara.experiment.code import ARCHIVING, CYCLING, code_digest
 from lara.layout import Layout
+from lara.receipts import digest
 from lara.verification.figures import captions
 
 try:
@@ -16,11 +18,17 @@ try:
 except configuration.ConfigError as fault:
     raise WorkflowError(str(fault)) from None
 
+VALUES = CONFIG.model_dump(mode="json")
+RUN = Layout(Path("results") / CONFIG.name)
+
+# Jobs, and the Snakemake that a cluster's job starts for its part, read the configuration from here, so that it does not
+# matter what becomes of the user's file while they wait.
+FROZEN = RUN.frozen_config(digest(VALUES))
+workflow.config_settings.configfiles = [FROZEN.absolute()]
+os.environ |= {FROZEN_CONFIG: str(FROZEN)}
 # `lara` beside the interpreter that runs Snakemake, whether or not its environment is activated
 os.environ |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
 
-VALUES = CONFIG.model_dump(mode="json")
-RUN = Layout(Path("results") / CONFIG.name)
 DEFAULT_AUTOENCODERS = CONFIG.default_autoencoders
 TRANSFORMERS = [name for name in DEFAULT_AUTOENCODERS if CONFIG.autoencoders[name].kind == "transformer"]
 SIMULATED = CONFIG.source.kind == "simulated"
@@ -39,13 +47,49 @@ LINEAR = [name for name in DEFAULT_AUTOENCODERS if name not in TRANSFORMERS]
 STRUCTURES = [RUN.structure(source) for source in ("truth", "reconstruction", *REANALYSIS)]
 SHOWN_SPACES = list(dict.fromkeys([CONFIG.experiments[REFERENCE].space, *LINEAR[:1]]))
 LATENT_FIGURES = ("fig5a_latent_influence", "fig5b_imbalanced_input", "fig6a_affine", "fig6b_linear_range")
-TRAINING_THREADS = max(1, (workflow.cores or 16) // 2)  # the two networks train side by side
+GIVEN = None if workflow.remote_exec else workflow.global_resources["_cores"].value
+CORES = GIVEN or 8  # on a cluster, where no machine is known beforehand
+TRAINING_THREADS = max(1, CORES // 2)  # the two networks train side by side
 
 
 if CONFIG.source.kind == "cds":  # the profile is the machine's word on it, the configuration the user's
     allowed = workflow.global_resources.get("cds_requests")
     requests = min([CONFIG.source.requests, *([] if allowed is None else [int(allowed.value)])])
     workflow.register_resource("cds_requests", requests)
+
+
+GRANTED = workflow.global_resources.get("longest_job")
+LONGEST = GRANTED and GRANTED.value  # minutes that the site's queue grants, from its profile
+
+
+def longer(minutes):
+    """Time limit in minutes, a number or a function of the job, once more for each attempt, within the site's limit."""
+
+    def limit(wildcards, attempt):
+        wanted = attempt * (minutes(wildcards) if callable(minutes) else minutes)
+        return wanted if LONGEST is None else min(wanted, int(LONGEST))
+
+    return limit
+
+
+def larger(megabytes):
+    """Memory in MB, a number or a function of the job, once more for each attempt."""
+    return lambda wildcards, attempt: attempt * (megabytes(wildcards) if callable(megabytes) else megabytes)
+
+
+def training_minutes(wildcards):
+    """An hour and six seconds per step; a training that takes longer goes on from its checkpoint at the next attempt."""
+    name = wildcards.get("autoencoder")
+    network = CONFIG.autoencoders[name] if name else CONFIG.forecaster
+    return 60 + sum(phase.steps for phase in network.training.phases) // 10
+
+
+def cycling_minutes(wildcards):
+    """An hour and five minutes per day and member; longer ones go on from their checkpoint, too."""
+    own = CONFIG.experiments[wildcards.experiment]
+    chunk = CHUNKS.get((wildcards.experiment, wildcards.get("stream"), wildcards.get("chunk")))
+    days = own.days if chunk is None else (chunk.end - chunk.begin).days
+    return 60 + 5 * days * own.members
 
 
 STRUCTURE_CODE = (

@@ -19,8 +19,8 @@ rule estimate_background_error:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=larger(4000),
+        runtime=longer(120),
     params:
         settings=settings("background_error", "forecaster.relaxation_days"),
         corrections=lambda wildcards: corrections_of(wildcards.space),
@@ -49,8 +49,8 @@ rule measure_error_structure:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=6000,
-        runtime=120,
+        mem_mb=larger(6000),
+        runtime=longer(120),
     params:
         settings=settings("seed", "background_error", "forecaster.relaxation_days", "verification.headline"),
         corrections=[corrections_of(space) for space in SHOWN_SPACES],
@@ -81,8 +81,8 @@ rule tune_experiment:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=6000,
-        runtime=720,
+        mem_mb=larger(6000),
+        runtime=longer(720),
     params:
         settings=tuning_settings,
         code=code(*CYCLING, "experiment/tuning"),

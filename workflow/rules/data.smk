@@ -12,8 +12,8 @@ rule download_month:
     threads: 1
     resources:
         cds_requests=1,
-        mem_mb=2000,
-        runtime=days_in_queue,
+        mem_mb=larger(2000),
+        runtime=longer(days_in_queue),
     params:
         settings=download_settings,
         run=RUN.root,
@@ -35,8 +35,8 @@ rule generate_dataset:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=month_mb,
-        runtime=240 if SIMULATED else 2880,
+        mem_mb=larger(month_mb),
+        runtime=longer(240 if SIMULATED else 2880),
     params:
         settings=dataset_settings,
         run=RUN.root,
@@ -58,8 +58,8 @@ rule compute_statistics:
         "../../envs/cpu.yaml"
     threads: 2
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=larger(4000),
+        runtime=longer(60),
     params:
         code=code("normalise"),
         run=RUN.root,

@@ -14,10 +14,10 @@ rule compare_loaders:
         RUN.benchmark("compare-loaders")
     conda:
         "../../envs/cpu.yaml"
-    threads: workflow.cores  # times are compared
+    threads: CORES  # times are compared
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=larger(4000),
+        runtime=longer(60),
     params:
         code=code("store/", "experiment/data_rates", "peers/zarr_runner"),
         run=RUN.root,
@@ -38,10 +38,10 @@ rule measure_ingestion:
         RUN.benchmark("measure-ingestion")
     conda:
         "../../envs/cpu.yaml"
-    threads: workflow.cores  # times are compared
+    threads: CORES  # times are compared
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=larger(4000),
+        runtime=longer(60),
     params:
         code=code("sources/", "experiment/data_rates"),
         run=RUN.root,

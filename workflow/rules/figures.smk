@@ -79,8 +79,8 @@ rule draw_figure:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=larger(2000),
+        runtime=longer(20),
     params:
         settings=settings("seed", "verification"),
         code=lambda wildcards: code(
@@ -142,8 +142,8 @@ rule write_page:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=larger(1000),
+        runtime=longer(10),
     params:
         settings=settings("name", "seed", "verification"),
         code=code("experiment/page", "verification/figures/captions"),
@@ -189,7 +189,7 @@ rule readme_figure:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=larger(500),
+        runtime=longer(5),
     shell:
         "cp {input} {output} 2> {log}"

@@ -13,11 +13,11 @@ rule compare_minimisers:
         RUN.benchmark("compare-minimisers")
     conda:
         "../../envs/gpu.yaml"
-    threads: workflow.cores  # times are compared
+    threads: CORES  # times are compared
     resources:
         gpu=1,
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=larger(4000),
+        runtime=longer(240),
     params:
         settings=settings("minimiser"),
         code=code(*CYCLING, "experiment/minimisers"),
@@ -38,11 +38,11 @@ rule compare_batches:
         RUN.benchmark("compare-batches")
     conda:
         "../../envs/gpu.yaml"
-    threads: workflow.cores  # times are compared
+    threads: CORES  # times are compared
     resources:
         gpu=1,
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=larger(4000),
+        runtime=longer(240),
     params:
         settings=settings("minimiser"),
         code=code(*CYCLING, "experiment/minimisers"),
@@ -63,11 +63,11 @@ rule measure_overhead:
         RUN.benchmark("measure-overhead")
     conda:
         "../../envs/gpu.yaml"
-    threads: workflow.cores  # times are compared
+    threads: CORES  # times are compared
     resources:
         gpu=1,
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=larger(4000),
+        runtime=longer(240),
     params:
         settings=settings("minimiser"),
         code=code(*CYCLING, "experiment/minimisers"),

@@ -1,5 +1,14 @@
 """The networks: trained on the training period, measured on the others."""
 
+# One process per GPU that the profile grants, on each node. Text of the shell and no parameter: how many processes
+# train is no reason to train again.
+LAUNCH = (
+    "launch=; [ {resources.gpu} -le 1 ] || launch='torchrun --standalone --nproc-per-node {resources.gpu} --no-python --'; "
+    '[ {resources.nodes} -le 1 ] || launch="srun --nodes {resources.nodes} --ntasks {resources.nodes} torchrun'
+    " --nnodes {resources.nodes} --nproc-per-node $(({resources.gpu} / {resources.nodes})) --rdzv-backend c10d"
+    ' --rdzv-id $SLURM_JOB_ID --rdzv-endpoint $(hostname):29400 --no-python --"; '
+)
+
 
 rule forecast_states:
     """Forecasts from the training states, for an autoencoder to be trained on in their place."""
@@ -20,8 +29,8 @@ rule forecast_states:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=6000,
-        runtime=240,
+        mem_mb=larger(6000),
+        runtime=longer(240),
     params:
         settings=lambda wildcards: settings(
             f"autoencoders.{wildcards.autoencoder}.forecast_days", "forecaster.relaxation_days"
@@ -51,13 +60,14 @@ rule train_autoencoder:
     threads: TRAINING_THREADS
     resources:
         gpu=1,
-        mem_mb=8000,
-        runtime=1440,
+        nodes=1,
+        mem_mb=larger(8000),
+        runtime=longer(training_minutes),
     params:
         settings=autoencoder_settings,
         run=RUN.root,
     shell:
-        "lara train-autoencoder --run {params.run} --autoencoder {wildcards.autoencoder}"
+        LAUNCH + "$launch lara train-autoencoder --run {params.run} --autoencoder {wildcards.autoencoder}"
         " --threads {threads} 2>&1 | tee {log}"
 
 
@@ -79,13 +89,14 @@ rule train_forecaster:
     threads: TRAINING_THREADS
     resources:
         gpu=1,
-        mem_mb=8000,
-        runtime=1440,
+        nodes=1,
+        mem_mb=larger(8000),
+        runtime=longer(training_minutes),
     params:
         settings=forecaster_settings,
         run=RUN.root,
     shell:
-        "lara train-forecaster --run {params.run} --threads {threads} 2>&1 | tee {log}"
+        LAUNCH + "$launch lara train-forecaster --run {params.run} --threads {threads} 2>&1 | tee {log}"
 
 
 rule measure_autoencoder:
@@ -105,8 +116,8 @@ rule measure_autoencoder:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=larger(4000),
+        runtime=longer(60),
     params:
         corrections=lambda wildcards: corrections_of(wildcards.autoencoder),
         run=RUN.root,
@@ -132,8 +143,8 @@ rule measure_forecaster:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=larger(4000),
+        runtime=longer(60),
     params:
         settings=settings("forecaster.relaxation_days"),
         window_hours=max((e.slots - 1) * e.slot_hours for e in CONFIG.experiments.values()),
@@ -160,8 +171,8 @@ rule measure_latent_space:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=larger(4000),
+        runtime=longer(60),
     params:
         settings=settings("seed", "verification.headline"),
         corrections=corrections_of(space_of(REFERENCE)),

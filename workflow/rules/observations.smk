@@ -13,8 +13,8 @@ rule draw_sites:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=larger(2000),
+        runtime=longer(20),
     params:
         settings=settings(
             "seed",
@@ -44,8 +44,8 @@ rule simulate_observations:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=larger(4000),
+        runtime=longer(60),
     params:
         settings=settings("seed", "observations.error_std"),
         code=code("observations/", "experiment/observing"),
@@ -71,8 +71,8 @@ rule screen_observations:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=larger(4000),
+        runtime=longer(60),
     params:
         settings=settings("quality_control"),
         code=code("observations/", "experiment/observing"),

@@ -19,8 +19,8 @@ rule score_forecasts_of:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=larger(4000),
+        runtime=longer(120),
     params:
         settings=lambda wildcards: settings(
             "verification.lead_days",
@@ -49,8 +49,8 @@ rule compare_osse:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=larger(2000),
+        runtime=longer(20),
     params:
         settings=settings("seed", "verification.headline", "osse"),
         code=code("experiment/osse", "experiment/comparing", "verification/scores", "verification/significance"),

@@ -15,8 +15,8 @@ rule install_peers:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=larger(2000),
+        runtime=longer(30),
     params:
         run=RUN.root,
     shell:
@@ -37,10 +37,10 @@ rule compare_linear_gaussian:
         RUN.benchmark("compare-linear-gaussian")
     conda:
         "../../envs/cpu.yaml"
-    threads: workflow.cores  # times are compared: nothing else runs beside
+    threads: CORES  # times are compared: nothing else runs beside
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=larger(4000),
+        runtime=longer(30),
     params:
         code=code("assimilation", "peers", "experiment/peers", "verification/figures/peers"),
         run=RUN.root,
@@ -62,10 +62,10 @@ rule compare_lorenz96:
         RUN.benchmark("compare-lorenz96")
     conda:
         "../../envs/cpu.yaml"
-    threads: workflow.cores  # as above
+    threads: CORES  # as above
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=larger(4000),
+        runtime=longer(60),
     params:
         code=code("assimilation", "peers", "experiment/peers", "verification/figures/peers"),
         run=RUN.root,

@@ -21,8 +21,8 @@ rule observe_once:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=larger(4000),
+        runtime=longer(60),
     params:
         settings=settings("single_observations", "observed_once", "observations.error_std", "minimiser"),
         schemes=[settings(f"experiments.{name}") for name in CONFIG.observed_once],

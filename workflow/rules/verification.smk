@@ -23,8 +23,8 @@ rule score_experiment:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=larger(4000),
+        runtime=longer(60),
     params:
         settings=lambda wildcards: {"spin_up_days": CONFIG.spin_up_days(wildcards.experiment)},
         code=code(
@@ -58,8 +58,8 @@ rule measure_structure:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=larger(4000),
+        runtime=longer(60),
     params:
         settings=structure_settings,
         code=code(*STRUCTURE_CODE),
@@ -87,8 +87,8 @@ rule measure_controls:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=larger(4000),
+        runtime=longer(60),
     params:
         settings=settings("verification", "forecaster.relaxation_days"),
         corrections=corrections_of(space_of(REFERENCE)),
@@ -116,8 +116,8 @@ rule score_forecasts:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=larger(4000),
+        runtime=longer(120),
     params:
         settings=settings(
             "seed",
@@ -150,8 +150,8 @@ rule summarise:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=larger(2000),
+        runtime=longer(20),
     params:
         settings=settings("seed", "verification"),
         code=code(

@@ -6,6 +6,7 @@ fails in seconds with the key, the value and the remedy. `config/README.md` is g
 
 from __future__ import annotations
 
+import os
 from calendar import monthrange
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -208,9 +209,11 @@ def load(path: Path) -> Config:
 
 
 def write(config: Config, path: Path) -> None:
-    """Write a configuration with every key; `load` reads it back equal."""
+    """Write a configuration with every key, whole or not at all; `load` reads it back equal."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+    part.replace(path)
 
 
 def _explain(error: Any) -> str:

@@ -1,4 +1,4 @@
-"""Networks of a run: fit the linear path of autoencoders, and train."""
+"""Networks of a run: fit the linear path of autoencoders, and train, in as many processes as torchrun has started."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 from torch import Tensor, nn
 
 import lara
@@ -21,7 +22,7 @@ from lara.experiment.run import Run
 from lara.networks import weights
 from lara.networks.patches import patchify
 from lara.store import StateStore, open_state
-from lara.training import Curve, Loss, Plan, Report, Sequences, Stage, Trainer, area_weighted, spread
+from lara.training import Curve, Loss, Noise, Plan, Report, Sequences, Stage, Trainer, area_weighted, spread
 
 PCA_STATES = 1500
 BOOKKEEPING = ("checkpoint_every", "validate_every", "validation_samples")
@@ -30,7 +31,7 @@ LEARNING_CODE = ("*coder.py", "forecaster.py", "training.py", "normalise.py", "n
 
 def train_autoencoder(run: Run, name: str, report: Report) -> None:
     """Fit the linear path and, unless the autoencoder is `pca`, train the residual; writes weights and curves."""
-    chosen = run.config.autoencoders[name]
+    chosen, fabric = run.config.autoencoders[name], processes(run.config.autoencoders[name].training)
     torch.manual_seed(_seed(run, name))
     module = run.new_autoencoder(name)
     fit_linear_path(run, module, channel_weights(run, chosen.training), training_states(run, name))
@@ -39,21 +40,22 @@ def train_autoencoder(run: Run, name: str, report: Report) -> None:
             {"params": list(module.linear.parameters()), "rate": chosen.linear_rate},
             {"params": [p for key, p in module.named_parameters() if not key.startswith("linear.")]},
         ]
-        first = _train(run, module, groups, chosen.training, name, _reconstruction_loss(run, chosen.training), report)
+        trainer = _trainer(run, fabric, module, groups, chosen.training, name)
+        _train(run, trainer, name, _reconstruction_loss(run, chosen.training), report)
     else:
-        Curve(run.layout.training(name)).keep_until(0)
-        first = True
-    if first:
+        Curve(run.layout.training(name), active=fabric.is_global_zero).keep_until(0)
+    if fabric.is_global_zero:
         _finish(run, module, name, run.description(chosen))
 
 
 def train_forecaster(run: Run, report: Report) -> None:
     """Train the forecaster; writes weights and curves."""
-    chosen = run.config.forecaster
+    chosen, fabric = run.config.forecaster, processes(run.config.forecaster.training)
     torch.manual_seed(_seed(run, "forecaster"))
     module = run.new_forecaster()
-    groups: list[dict[str, Any]] = [{"params": list(module.parameters())}]
-    if _train(run, module, groups, chosen.training, "forecaster", _forecast_loss(run, chosen.training), report):
+    trainer = _trainer(run, fabric, module, [{"params": list(module.parameters())}], chosen.training, "forecaster")
+    _train(run, trainer, "forecaster", _forecast_loss(run, chosen.training), report)
+    if fabric.is_global_zero:
         _finish(run, module, "forecaster", run.description(chosen))
 
 
@@ -123,31 +125,39 @@ def identity(run: Run, name: str) -> str:
     return receipts.digest([*settings, config.seed, *map(receipts.digest, data), *code])
 
 
-def _train(
-    run: Run,
-    module: nn.Module,
-    groups: list[dict[str, Any]],
-    training: Training,
-    name: str,
-    loss: Loss,
-    report: Report,
-) -> bool:
-    """Train to the end of the plan; whether this process is the one that writes files."""
-    fabric = Fabric(precision=training.precision)
+def processes(training: Training) -> Fabric:
+    """The processes that torchrun has started, on one node or several; without torchrun this one alone."""
+    launched = TorchElasticEnvironment.detect()
+    here, all_ = (int(os.environ[name]) for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE")) if launched else (1, 1)
+    # named, since a job of SLURM would else pass for one of several that srun has started
+    started = TorchElasticEnvironment() if launched else LightningEnvironment()
+    fabric = Fabric(precision=training.precision, devices=here, num_nodes=all_ // here, plugins=[started])
     fabric.launch()
-    schedule = plan(run, training)
+    return fabric
+
+
+def _trainer(
+    run: Run, fabric: Fabric, module: nn.Module, groups: list[dict[str, Any]], training: Training, name: str
+) -> Trainer:
+    return Trainer(fabric, module, groups, plan(run, training), run.layout.training(name), identity(run, name))
+
+
+def _train(run: Run, trainer: Trainer, name: str, loss: Loss, report: Report) -> None:
+    """Train to the end of the plan; the first process reports."""
+    fabric, schedule = trainer.fabric, trainer.plan
     ahead = 1 if name == "forecaster" else 0
     stores = staged(run, training_states(run, name))
     samples = {stage.rollout: Sequences(stores, stage.rollout + ahead) for stage in schedule.stages}
-    longest = max(samples)
-    validation = Sequences(run.stores("validation"), longest + ahead)
+    validation = Sequences(run.stores("validation"), max(samples) + ahead)
     held_out = torch.cat([states for _, states in spread(validation, schedule.validation_samples)])
     run.normaliser.to(fabric.device)
-    trainer = Trainer(fabric, module, groups, schedule, run.layout.training(name), identity(run, name))
-    trainer.run(samples, held_out, loss, report)
+    trainer.run(samples, held_out, loss, report if fabric.is_global_zero else _say_nothing)
     run.normaliser.to(run.device)
-    module.to("cpu")
-    return fabric.is_global_zero
+    trainer.model.to("cpu")
+
+
+def _say_nothing(step: int, steps: int, value: float) -> None:
+    """Progress of a process that is not the first."""
 
 
 def staged(run: Run, stores: Sequence[StateStore]) -> list[StateStore]:
@@ -171,7 +181,7 @@ def _seed(run: Run, name: str) -> int:
 def _reconstruction_loss(run: Run, training: Training) -> Loss:
     compare = area_weighted(channel_weights(run, training)[:, None, None] * run.area_weights())
 
-    def loss(model: nn.Module, batch: Tensor, _: torch.Generator | None) -> Tensor:
+    def loss(model: nn.Module, batch: Tensor, _: Noise | None) -> Tensor:
         state = run.normaliser.normalise(batch[:, 0])
         return compare(model(state), state)
 
@@ -189,11 +199,11 @@ def _forecast_loss(run: Run, training: Training) -> Loss:
     weight = channel_weights(run, training) / change**2
     compare = area_weighted(weight[:, None, None] * run.area_weights())
 
-    def loss(model: nn.Module, batch: Tensor, stream: torch.Generator | None) -> Tensor:
+    def loss(model: nn.Module, batch: Tensor, draw: Noise | None) -> Tensor:
         truth = run.normaliser.normalise(batch.flatten(0, 1)).unflatten(0, batch.shape[:2])
         state, total = truth[:, 0], torch.zeros((), device=batch.device)
-        if stream is not None and noise:
-            state = state + noise * torch.randn(state.shape, generator=stream).to(state.device)
+        if draw is not None and noise:
+            state = state + noise * draw(state.shape).to(state.device)
         for k in range(1, truth.shape[1]):
             state = model(state)
             total = total + compare(state, truth[:, k])

@@ -38,10 +38,10 @@ class Run:
     layout: Layout
 
     @classmethod
-    def open(cls, root: Path) -> Run:
-        """The run whose resolved configuration lies in `root`."""
+    def open(cls, root: Path, config: str | Path | None = None) -> Run:
+        """The run in `root`, with the configuration of a file or, without one, the resolved one that lies there."""
         layout = Layout(root)
-        return cls(configuration.load(layout.config), layout)
+        return cls(configuration.load(Path(config or layout.config)), layout)
 
     @cached_property
     def grid(self) -> Grid:
