@@ -101,6 +101,21 @@ STRUCTURE_CODE = (
 )
 
 
+# One process per GPU that the profile grants, on each node. Text of the shell and no parameter: how many processes
+# train is no reason to train again.
+LAUNCH = (
+    "launch=; [ {resources.gpu} -le 1 ] || launch='torchrun --standalone --nproc-per-node {resources.gpu} --no-python --'; "
+    '[ {resources.nodes} -le 1 ] || launch="srun --nodes {resources.nodes} --ntasks {resources.nodes} torchrun'
+    " --nnodes {resources.nodes} --nproc-per-node $(({resources.gpu} / {resources.nodes})) --rdzv-backend c10d"
+    ' --rdzv-id $SLURM_JOB_ID --rdzv-endpoint $(hostname):29400 --no-python --"; '
+)
+
+
+def launched(command):
+    """The command by as many processes as there are GPUs and nodes."""
+    return f"{LAUNCH}$launch {command}"
+
+
 def one_of(names):
     """Regular expression that matches these names alone, nothing where there are none."""
     return "|".join(sorted(names)) or "(?!)"

@@ -1,14 +1,5 @@
 """The networks: trained on the training period, measured on the others."""
 
-# One process per GPU that the profile grants, on each node. Text of the shell and no parameter: how many processes
-# train is no reason to train again.
-LAUNCH = (
-    "launch=; [ {resources.gpu} -le 1 ] || launch='torchrun --standalone --nproc-per-node {resources.gpu} --no-python --'; "
-    '[ {resources.nodes} -le 1 ] || launch="srun --nodes {resources.nodes} --ntasks {resources.nodes} torchrun'
-    " --nnodes {resources.nodes} --nproc-per-node $(({resources.gpu} / {resources.nodes})) --rdzv-backend c10d"
-    ' --rdzv-id $SLURM_JOB_ID --rdzv-endpoint $(hostname):29400 --no-python --"; '
-)
-
 
 rule forecast_states:
     """Forecasts from the training states, for an autoencoder to be trained on in their place."""
@@ -67,8 +58,10 @@ rule train_autoencoder:
         settings=autoencoder_settings,
         run=RUN.root,
     shell:
-        LAUNCH + "$launch lara train-autoencoder --run {params.run} --autoencoder {wildcards.autoencoder}"
-        " --threads {threads} 2>&1 | tee {log}"
+        launched(
+            "lara train-autoencoder --run {params.run} --autoencoder {wildcards.autoencoder}"
+            " --threads {threads} 2>&1 | tee {log}"
+        )
 
 
 rule train_forecaster:
@@ -96,7 +89,7 @@ rule train_forecaster:
         settings=forecaster_settings,
         run=RUN.root,
     shell:
-        LAUNCH + "$launch lara train-forecaster --run {params.run} --threads {threads} 2>&1 | tee {log}"
+        launched("lara train-forecaster --run {params.run} --threads {threads} 2>&1 | tee {log}")
 
 
 rule measure_autoencoder:
