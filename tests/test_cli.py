@@ -255,7 +255,7 @@ def test_an_observation_of_a_level_the_state_has_not_is_refused(run, refused):
     """The level, those there are, and what to do."""
     rows = table.read(run.layout.screened("test"))
     rows.loc[rows["variable"] == "z", table.PRESSURE] = 30000.0
-    table.write(rows, run.layout.screened("test"))
+    table.write([rows], run.layout.screened("test"))
     line = refused(run.layout.root, "cycle-experiment --experiment l4dvar")
     assert "300 hPa" in line
     assert "500, 850" in line

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from pyarrow import parquet
 
 from lara import store
 from lara.grid import Grid
@@ -136,8 +137,31 @@ def test_an_impossible_observation_error_is_refused(truth, sites, error_std, mes
 
 
 def test_the_table_survives_parquet(simulated, tmp_path):
-    table.write(simulated, tmp_path / "new" / "observations.parquet")
+    table.write([simulated], tmp_path / "new" / "observations.parquet")
     pd.testing.assert_frame_equal(table.read(tmp_path / "new" / "observations.parquet"), simulated)
+
+
+def test_a_table_written_in_parts_reads_back_whole_and_by_stretches(simulated, tmp_path):
+    """Half-open in time; what lies outside is not even read: a row group is of one time here."""
+    path = tmp_path / "observations.parquet"
+    table.write((part for _, part in simulated.groupby(table.TIME)), path)
+    pd.testing.assert_frame_equal(table.read(path), simulated)
+    stretch = table.between(simulated, TIMES[1], TIMES[3]).reset_index(drop=True)
+    pd.testing.assert_frame_equal(table.read(path, TIMES[1], TIMES[3]), stretch)
+    assert parquet.ParquetFile(path).num_row_groups == len(np.unique(simulated[table.TIME]))
+
+
+def test_bytes_of_feedback_do_not_depend_on_the_parts_it_is_written_in(simulated, tmp_path):
+    """A row group per cycle, so that jobs cut anywhere leave the same file; read cycle by cycle, or one alone."""
+    cycles = [table.feedback(simulated, outcome_of(simulated, np.ones(len(simulated))), time) for time in TIMES[:3]]
+    one, many = tmp_path / "one.parquet", tmp_path / "many.parquet"
+    table.write_feedback([pd.concat(cycles, ignore_index=True)], one)
+    table.write_feedback([pd.concat(cycles[:2], ignore_index=True), cycles[2]], many)
+    assert one.read_bytes() == many.read_bytes()
+    assert [part["cycle"].unique().tolist() for part in table.feedback_parts(one)] == [
+        [pd.Timestamp(time)] for time in TIMES[:3]
+    ]
+    assert set(table.read_feedback(one, cycle=TIMES[1])["cycle"]) == {pd.Timestamp(TIMES[1])}
 
 
 @pytest.mark.parametrize(
@@ -194,7 +218,7 @@ def test_feedback_states_departures_as_observation_minus_model_and_survives_parq
     assert departures["ombg"].tolist() == [1.0, 1.0, 1.0]
     assert departures["oman"].tolist() == [0.5, 0.5, 0.5]
     assert departures["EffectiveQC"].tolist() == [Flag.PASS, Flag.PASSIVE, Flag.BOUNDS]
-    table.write_feedback(departures, tmp_path / "feedback.parquet")
+    table.write_feedback([departures], tmp_path / "feedback.parquet")
     pd.testing.assert_frame_equal(
         table.read_feedback(tmp_path / "feedback.parquet"), departures.astype(table.FEEDBACK_COLUMNS)
     )
@@ -238,8 +262,9 @@ def test_counts_by_reason_add_up_to_the_rows(simulated):
 
 def test_feedback_of_an_empty_window_has_no_rows(tmp_path):
     rows = table_of([], [])
-    table.write_feedback(table.feedback(rows, outcome_of(rows, np.zeros(0)), TIMES[0]), tmp_path / "none.parquet")
+    table.write_feedback([table.feedback(rows, outcome_of(rows, np.zeros(0)), TIMES[0])], tmp_path / "none.parquet")
     assert len(table.read_feedback(tmp_path / "none.parquet")) == 0
+    assert [len(part) for part in table.feedback_parts(tmp_path / "none.parquet")] == [0]
 
 
 def test_everything_rejected_is_reported_as_such():

@@ -43,13 +43,13 @@ def spoil(run, path):
     row = victim(table)
     value, usual = table.loc[row, "ObsValue"], run.statistics.mean[run.channels.position("t500")].mean()
     table.loc[row, "ObsValue"] = value + np.sign(value - usual) * SIGMAS * table.loc[row, "ObsError"]
-    tables.write(table, path)
+    tables.write([table], path)
 
 
 def remove(run, path):
     """The same datum left out."""
     table = tables.read(path)
-    tables.write(table.drop(index=victim(table)), path)
+    tables.write([table.drop(index=victim(table))], path)
 
 
 def nothing(run, path):
@@ -114,7 +114,7 @@ def test_a_missing_datum_is_flagged_and_not_used(world, tmp_path):
     def lose(run, path):
         table = tables.read(path)
         table.loc[victim(table), ["ObsValue", "ObsError"]] = [np.nan, np.inf]
-        tables.write(table, path)
+        tables.write([table], path)
 
     run = observed_anew(world, tmp_path / "w", lose)
     screened = tables.read(run.layout.screened("test"))
@@ -153,14 +153,14 @@ def in_window(table):
 
 def empty(run, path):
     table = tables.read(path)
-    tables.write(table[~in_window(table)], path)
+    tables.write([table[~in_window(table)]], path)
 
 
 def absurd(run, path):
     """Every value of the window a thousand standard errors away."""
     table = tables.read(path)
     table.loc[in_window(table), "ObsValue"] += 1000 * table["ObsError"]
-    tables.write(table, path)
+    tables.write([table], path)
 
 
 @pytest.mark.parametrize("name", ["4dvar", "block", "weak"])

@@ -8,6 +8,7 @@ import xarray as xr
 
 from lara.grid import Grid
 from lara.observations import table
+from lara.state import Channels
 from lara.verification import innovations, regions, significance
 from lara.verification.scores import finish, mean_over, score_sums
 
@@ -206,7 +207,7 @@ def test_departures_by_hand():
             "oman": [0.0, 2.0, 1.0, 999.0],
         }
     )
-    used, withheld = innovations.by_level(feedback).to_dict("records")
+    used, withheld = innovations.by_level([feedback]).to_dict("records")
     assert used == pytest.approx(
         {
             "variable": "z",
@@ -221,6 +222,30 @@ def test_departures_by_hand():
     assert (withheld["n"], withheld["ombg_rms"], withheld["oman_rms"]) == (1, 2.0, 1.0)
 
 
+def test_departures_in_parts_are_those_of_the_whole(rng):
+    """Sums of two halves, in another order of addition: to 12 digits."""
+    rows = 40
+    feedback = pd.DataFrame(
+        {
+            "variable": rng.choice(["z", "t2m"], rows),
+            table.TIME: TIMES[rng.integers(0, len(TIMES), rows)],
+            "withheld": rng.random(rows) < 0.5,
+            "ombg": rng.normal(size=rows),
+            "oman": rng.normal(size=rows),
+        }
+    )
+    feedback[table.PRESSURE] = np.where(feedback["variable"] == "z", 50000.0, np.nan)
+    feedback["EffectiveQC"] = np.where(feedback["withheld"], table.Flag.PASSIVE, table.Flag.PASS)
+    whole, halves = [feedback], [feedback[:17], feedback[17:]]
+    pd.testing.assert_frame_equal(innovations.by_level(halves), innovations.by_level(whole), rtol=1e-12)
+    channels = Channels.parse(["z500", "t2m"]).channels
+    daily = innovations.withheld_daily(halves, channels)
+    xr.testing.assert_allclose(daily, innovations.withheld_daily(whole, channels), rtol=1e-12)
+    kept = feedback[feedback["withheld"] & (feedback["variable"] == "t2m")]
+    expected = (kept["oman"] ** 2).groupby(kept[table.TIME].dt.floor("D")).mean() ** 0.5
+    np.testing.assert_allclose(daily.sel(channel="t2m").dropna("time"), expected, rtol=1e-12)
+
+
 def test_surface_departures_are_counted_at_level_nan():
     feedback = pd.DataFrame(
         {
@@ -232,4 +257,4 @@ def test_surface_departures_are_counted_at_level_nan():
         }
         | {"ombg": 1.0, "oman": 0.5}
     )
-    assert np.isnan(innovations.by_level(feedback)["level"].item())
+    assert np.isnan(innovations.by_level([feedback])["level"].item())

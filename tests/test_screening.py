@@ -252,7 +252,7 @@ def test_checks_leave_the_table_they_are_given_alone():
 def test_the_flags_of_screening_survive_parquet(tmp_path):
     table = crowd()
     found = screening.screen(table, (Entry("s1"),), climate_of(table, 1.0), Thinning("superob", 30.0))
-    tables.write(found, tmp_path / "observations.parquet")
+    tables.write([found], tmp_path / "observations.parquet")
     read = tables.read(tmp_path / "observations.parquet")
     assert read["PreQC"].tolist() == found["PreQC"].tolist()
     assert {Flag.PASS, Flag.BLACK, Flag.BOUNDS, Flag.SUPEROB} == set(read["PreQC"])

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from lara.commands.offer import Progress, command, download_progress, say_more, training_progress
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from lara.assimilation.analysis import Analysis
     from lara.experiment.run import Run
 
@@ -121,10 +124,16 @@ def screen_observations(run: Run, name: str) -> None:
     from lara.experiment import observing
     from lara.observations import table
 
-    screened = observing.screen_observations(run, name)
-    for flag, count in screened["PreQC"].value_counts().items():
+    counts: Counter[int] = Counter()
+
+    def counted() -> Iterator[pd.DataFrame]:
+        for part in observing.screen_observations(run, name):
+            counts.update(part["PreQC"].tolist())
+            yield part
+
+    table.write(counted(), run.layout.screened(name))
+    for flag, count in counts.most_common():
         print(f"{count} data: {table.Flag(flag).reason}", file=sys.stderr)
-    table.write(screened, run.layout.screened(name))
 
 
 @command("experiment")

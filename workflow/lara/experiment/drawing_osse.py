@@ -55,7 +55,7 @@ def draw_cycling(run: Run) -> Figure:
 
 
 def _withheld(run: Run, name: str, channels: list[str]) -> xr.DataArray:
-    feedback = tables.read_feedback(run.layout.feedback(name))
+    feedback = tables.feedback_parts(run.layout.feedback(name))
     return innovations.withheld_daily(feedback, [run.channels.channels[run.channels.position(c)] for c in channels])
 
 

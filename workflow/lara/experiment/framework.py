@@ -45,8 +45,8 @@ def framework_fields(run: Run) -> xr.Dataset:
 
 def _innovations(run: Run, name: str, begin: np.datetime64, channel: str) -> tuple[dict[str, object], int]:
     """Innovations of a channel at a window's first slot with their places, and how many data the window used."""
-    feedback = tables.read_feedback(run.layout.feedback(name))
-    used = feedback[(feedback["cycle"] == begin) & (feedback["EffectiveQC"] == tables.Flag.PASS)]
+    feedback = tables.read_feedback(run.layout.feedback(name), cycle=begin)
+    used = feedback[feedback["EffectiveQC"] == tables.Flag.PASS]
     wanted = run.channels.channels[run.channels.position(channel)]
     level = used[tables.PRESSURE].isna() if wanted.level is None else used[tables.PRESSURE] == 100 * wanted.level
     slot = used[tables.TIME] < begin + hours(run.config.experiments[name].slot_hours) // 2

@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ class Journal:
 
     def checkpoint(self, done: int, start: Start) -> None:
         """Write what waits, then where to go on after `done` windows."""
-        tables.write_feedback(pd.concat(self._feedback, ignore_index=True), self._part("feedback", done, "parquet"))
+        tables.write_feedback(self._feedback, self._part("feedback", done, "parquet"))
         receipts.sync(self._part("feedback", done, "parquet"))
         if self._members:
             path = self._part("members", done, "nc")
@@ -98,9 +98,10 @@ class Journal:
         (self.folder / CHECKPOINT).unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def feedback(self) -> pd.DataFrame:
-        """Every datum of the windows up to the last checkpoint."""
-        return pd.concat([tables.read_feedback(part) for part in self._parts("feedback")], ignore_index=True)
+    def feedback(self) -> Iterator[pd.DataFrame]:
+        """Every datum of the windows up to the last checkpoint, cycle after cycle."""
+        for part in self._parts("feedback"):
+            yield from tables.feedback_parts(part)
 
     def members(self) -> xr.Dataset:
         """What was kept of members up to the last checkpoint."""

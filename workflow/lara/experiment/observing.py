@@ -38,42 +38,42 @@ def error_std(run: Run) -> dict[str, float]:
     return dict(zip(run.channels.names, run.per_channel(run.config.observations.error_std).tolist(), strict=True))
 
 
-def simulate_observations(run: Run, dataset: str) -> pd.DataFrame:
-    """Observations of a dataset at all its times."""
-    truth = run.store(dataset)
-    return simulate(truth, pd.read_parquet(run.layout.sites), truth.times, error_std(run), run.config.seed)
+def simulate_observations(run: Run, dataset: str) -> Iterator[pd.DataFrame]:
+    """Observations of a dataset at all its times, some days after another."""
+    truth, sites, std = run.store(dataset), pd.read_parquet(run.layout.sites), error_std(run)
+    for times in _stretches(truth.times):
+        yield simulate(truth, sites, times, std, run.config.seed)
 
 
-def screen_observations(run: Run, dataset: str) -> pd.DataFrame:
-    """The observations of a dataset with what the checks before any assimilation have against each."""
-    settings = run.config.quality_control
-    table = tables.read(run.layout.observations(dataset))
+def screen_observations(run: Run, dataset: str) -> Iterator[pd.DataFrame]:
+    """The observations with what the checks before any assimilation have against each, some days after another.
+
+    Stretches end between two slots, so that what is compared with each other is in one of them.
+    """
+    settings, path, half = run.config.quality_control, run.layout.observations(dataset), run.step // 2
     blacklist = () if settings.blacklist is None else screening.read_blacklist(settings.blacklist)
     thinning = None
     if settings.thinning != "none":
         thinning = Thinning(settings.thinning, settings.thinning_degrees, run.step)
-    climate = None if settings.gross_check is None else _climate(run, table, settings.gross_check)
-    return screening.screen(table, blacklist, climate, thinning)
+    for times in _stretches(run.store(dataset).times):
+        table = tables.read(path, times[0] - half, times[-1] + half)
+        climate = None if settings.gross_check is None else _climate(run, table, settings.gross_check)
+        yield screening.screen(table, blacklist, climate, thinning)
+
+
+def _stretches(times: np.ndarray) -> Iterator[np.ndarray]:
+    """Some days of times after another."""
+    for first in range(0, len(times), TIMES_PER_READ):
+        yield times[first : first + TIMES_PER_READ]
 
 
 def _climate(run: Run, table: pd.DataFrame, threshold: float) -> screening.Climate:
     """Climatological mean at the place and time of every row, and the std of its channel."""
-    mean, std = np.full(len(table), np.nan), np.full(len(table), np.nan)
-    for rows in _by_time(table):
-        part = table.iloc[rows]
-        times = np.unique(part[tables.TIME].to_numpy())
-        spacing = np.diff(times).min() if len(times) > 1 else run.step
-        h = from_table(part, run.grid, run.channels, times, min(spacing, run.step))
-        fields = torch.from_numpy(run.statistics.climatology_at(times)).double()
-        mean[rows], std[rows] = h.hofx(fields[None])[0].numpy(), run.statistics.std[h.channel[0].numpy()]
-    return screening.Climate(mean, std, threshold)
-
-
-def _by_time(table: pd.DataFrame) -> Iterator[np.ndarray]:
-    """Row numbers of a table, some times after another."""
-    times, which = np.unique(table[tables.TIME].to_numpy(), return_inverse=True)
-    for first in range(0, len(times), TIMES_PER_READ):
-        yield np.flatnonzero((which >= first) & (which < first + TIMES_PER_READ))
+    times = np.unique(table[tables.TIME].to_numpy())
+    spacing = np.diff(times).min() if len(times) > 1 else run.step
+    h = from_table(table, run.grid, run.channels, times, min(spacing, run.step))
+    fields = torch.from_numpy(run.statistics.climatology_at(times)).double()
+    return screening.Climate(h.hofx(fields[None])[0].numpy(), run.statistics.std[h.channel[0].numpy()], threshold)
 
 
 class ObservationReader:
@@ -87,7 +87,8 @@ class ObservationReader:
         self, run: Run, name: str, dataset: str, factors: Sequence[float] = (1.0,), perturbed: bool = False
     ) -> None:
         self.run, self.name, self.perturbed = run, name, perturbed
-        self.table = tables.read(run.layout.screened(dataset))
+        self.path = run.layout.screened(dataset)
+        self.loaded: tuple[np.datetime64, np.datetime64, pd.DataFrame] | None = None
         self.extra_std = extra_error(run, run.config.experiments[name])
         self.factors = torch.tensor(factors, dtype=torch.float64)[:, None]
 
@@ -104,8 +105,12 @@ class ObservationReader:
         return members.to(self.run.device)
 
     def rows(self, window: Window) -> pd.DataFrame:
-        """Rows of the table that belong to a window, used before or not."""
-        return tables.between(self.table, *window.data_span)
+        """Rows of the table that belong to a window, used before or not; some days are held at a time."""
+        begin, end = window.data_span
+        if self.loaded is None or not self.loaded[0] <= begin < end <= self.loaded[1]:
+            until = max(end, begin + TIMES_PER_READ * self.run.step)
+            self.loaded = begin, until, tables.read(self.path, begin, until)
+        return tables.between(self.loaded[2], begin, end)
 
     def feedback(self, analysis: Analysis) -> pd.DataFrame:
         """Each datum that is new in a window, with its departures; where nothing was minimised, none was used."""

@@ -80,8 +80,8 @@ def _table(run: Run, sums: xr.Dataset, dims: list[str]) -> pd.DataFrame:
 
 def score_innovations(run: Run, name: str) -> pd.DataFrame:
     """Departure statistics of an experiment after its spin-up, by variable, level and use."""
-    feedback = tables.read_feedback(run.layout.feedback(name))
-    return innovations.by_level(feedback[feedback[tables.TIME] >= evaluation_begin(run, name)])
+    begin, parts = evaluation_begin(run, name), tables.feedback_parts(run.layout.feedback(name))
+    return innovations.by_level(part[part[tables.TIME] >= begin] for part in parts)
 
 
 def score_forecasts(run: Run, name: str) -> xr.Dataset:

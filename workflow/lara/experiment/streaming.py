@@ -57,8 +57,7 @@ def seal_archive(run: Run, name: str) -> None:
     times = np.concatenate([archive_times(stretch(run, name, chunk).windows) for chunk in chunks])
     with locks.held(files.lock, "wait for it to end"):
         store.assemble_archive(files.archive, [part.archive for part in parts], run.grid, run.channels, times)
-        feedback = [tables.read_feedback(part.feedback) for part in parts]
-        tables.write_feedback(pd.concat(feedback, ignore_index=True), files.feedback)
+        tables.write_feedback((rows for part in parts for rows in tables.feedback_parts(part.feedback)), files.feedback)
         write_table(pd.concat([pd.read_parquet(part.health) for part in parts], ignore_index=True), files.health)
         write_table(pd.concat([pd.read_parquet(part.timings) for part in parts], ignore_index=True), files.timings)
         if run.config.experiments[name].has_spread:

@@ -4,13 +4,16 @@ Departures are always observation minus model: `ombg` = y - H(x_b), `oman` = y -
 `Flag`, numbered like those of JEDI's Unified Forward Operator (JCSDA/ufo, src/ufo/filters/QCflags.h).
 """
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from jaxtyping import Bool, Float, Int64
+from pyarrow import parquet
 
 from lara.variables import VARIABLES
 
@@ -129,44 +132,77 @@ def _require(table: pd.DataFrame, column: str, good: np.ndarray | pd.Series, rul
         )
 
 
-def write(table: pd.DataFrame, path: Path) -> None:
-    """Validate and write as parquet; the file appears whole or not at all."""
-    _write_parquet(validate(table), path)
+def write(parts: Iterable[pd.DataFrame], path: Path) -> None:
+    """Validate and write tables in their order as one parquet file, whole or not at all; each becomes a row group.
+
+    So a file longer than memory is written, and read by stretches of time: give a part for some days.
+    """
+    _write_parquet((validate(part) for part in parts), COLUMNS, path)
 
 
-def write_feedback(table: pd.DataFrame, path: Path) -> None:
-    """Write a feedback table as parquet; the file appears whole or not at all."""
-    _write_parquet(table[list(FEEDBACK_COLUMNS)].astype(FEEDBACK_COLUMNS), path)
+def write_feedback(parts: Iterable[pd.DataFrame], path: Path) -> None:
+    """Write feedback tables in their order as one parquet file with a row group per cycle, whole or not at all.
+
+    The bytes do not depend on how the cycles are spread over the parts.
+    """
+    typed = (part[list(FEEDBACK_COLUMNS)].astype(FEEDBACK_COLUMNS) for part in parts)
+    _write_parquet((cycle for part in typed for _, cycle in part.groupby("cycle")), FEEDBACK_COLUMNS, path)
 
 
-def _write_parquet(table: pd.DataFrame, path: Path) -> None:
+def _write_parquet(parts: Iterable[pd.DataFrame], columns: Mapping[str, str], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".part")
-    table.to_parquet(partial, index=False)
+    empty = pd.DataFrame(columns=list(columns)).astype(dict(columns))
+    schema = pa.Schema.from_pandas(empty, preserve_index=False)
+    with parquet.ParquetWriter(partial, schema) as writer:
+        for part in parts:
+            writer.write_table(pa.Table.from_pandas(part, schema, preserve_index=False))
     partial.replace(path)
 
 
-def read(path: Path) -> pd.DataFrame:
-    """The observation table in `path`. FileNotFoundError when absent, ValueError when it is not one."""
-    return validate(_read_parquet(path))
+def read(path: Path, begin: np.datetime64 | None = None, end: np.datetime64 | None = None) -> pd.DataFrame:
+    """The observation table in `path`, or its rows with begin <= time < end (UTC).
+
+    FileNotFoundError when absent, ValueError when it is not one.
+    """
+    limits = [(TIME, sign, limit) for sign, limit in ((">=", begin), ("<", end)) if limit is not None]
+    return validate(_read_parquet(path, limits))
 
 
-def read_feedback(path: Path) -> pd.DataFrame:
-    """The feedback table in `path`. FileNotFoundError when absent, ValueError when it is not one."""
-    table = _read_parquet(path)
+def read_feedback(path: Path, cycle: np.datetime64 | None = None) -> pd.DataFrame:
+    """The feedback table in `path`, or that of one cycle. FileNotFoundError when absent, ValueError if it is none."""
+    return _require_feedback(_read_parquet(path, [] if cycle is None else [("cycle", "==", cycle)]), path)
+
+
+def feedback_parts(path: Path) -> Iterator[pd.DataFrame]:
+    """The same table, cycle after cycle; one without rows where there are none."""
+    _require_file(path)
+    with parquet.ParquetFile(path) as file:
+        if not file.num_row_groups:
+            yield read_feedback(path)
+        for number in range(file.num_row_groups):
+            yield _require_feedback(file.read_row_group(number).to_pandas(), path)
+
+
+def _require_feedback(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     missing = [column for column in FEEDBACK_COLUMNS if column not in table]
     if missing:
         raise ValueError(f"feedback file {path} lacks the column(s) {missing}: rerun the assimilation that made it")
     return table
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
+def _require_file(path: Path) -> None:
     if not path.exists():
         raise FileNotFoundError(
             f"no observation file {path}: run `lara simulate-observations` and `lara screen-observations`, or snakemake"
         )
+
+
+def _read_parquet(path: Path, limits: Sequence[tuple[str, str, np.datetime64]]) -> pd.DataFrame:
+    _require_file(path)
+    filters = [(column, sign, pd.Timestamp(limit)) for column, sign, limit in limits]
     try:
-        return pd.read_parquet(path)
+        return pd.read_parquet(path, filters=filters or None)
     except (OSError, ValueError) as error:
         raise ValueError(
             f"{path} is not a readable parquet file ({error}): remove it and rerun the rule that made it"

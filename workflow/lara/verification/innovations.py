@@ -5,7 +5,7 @@ For data withheld from the analysis (passive) both are independent tests: rms(O-
 the analysis gained.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,11 +15,24 @@ from lara.observations.table import PRESSURE, TIME, Flag
 from lara.state import Channel
 
 GROUPS = ["variable", "level", "withheld"]
+DAILY = ["day", "variable", "pressure"]
+SURFACE = 0.0  # for a pressure, since NaN is no label
 STATISTICS = ["n", "ombg_mean", "ombg_rms", "oman_mean", "oman_rms"]
 
 
-def by_level(feedback: pd.DataFrame) -> pd.DataFrame:
-    """n, mean and rms of ombg and oman (SI) by variable, level (hPa, NaN at the surface) and withheld."""
+def by_level(feedback: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """n, mean and rms of ombg and oman (SI) by variable, level (hPa, NaN at the surface) and withheld.
+
+    `feedback` in parts that are held one at a time.
+    """
+    sums = pd.concat([_sums(part) for part in feedback]).groupby(GROUPS, dropna=False).sum()
+    found = sums.div(sums["n"], axis=0).assign(n=sums["n"])
+    found[["ombg_rms", "oman_rms"]] = np.sqrt(found[["ombg_rms", "oman_rms"]])
+    return found.reset_index()[[*GROUPS, *STATISTICS]]
+
+
+def _sums(feedback: pd.DataFrame) -> pd.DataFrame:
+    """Count and sums of departures and their squares by GROUPS."""
     kept = feedback[feedback["EffectiveQC"].isin([Flag.PASS, Flag.PASSIVE]) & feedback["ombg"].notna()]
     rows = pd.DataFrame(
         {
@@ -33,19 +46,32 @@ def by_level(feedback: pd.DataFrame) -> pd.DataFrame:
             "oman_rms": kept["oman"] ** 2,
         }
     )
-    groups = rows.groupby(GROUPS, dropna=False)
-    means = groups[["ombg_mean", "ombg_rms", "oman_mean", "oman_rms"]].mean()
-    means[["ombg_rms", "oman_rms"]] = np.sqrt(means[["ombg_rms", "oman_rms"]])
-    return means.assign(n=groups["n"].sum()).reset_index()[[*GROUPS, *STATISTICS]]
+    return rows.groupby(GROUPS, dropna=False).sum()
 
 
-def withheld_daily(feedback: pd.DataFrame, channels: Sequence[Channel]) -> xr.DataArray:
-    """Rms of withheld observations less analyses (time, channel) day by day, SI; NaN on days without any."""
+def withheld_daily(feedback: Iterable[pd.DataFrame], channels: Sequence[Channel]) -> xr.DataArray:
+    """Rms of withheld observations less analyses (time, channel) day by day, SI; NaN on days without any.
+
+    `feedback` in parts that are held one at a time.
+    """
+    sums = pd.concat([_daily(part) for part in feedback]).groupby(DAILY, dropna=False).sum()
+    rms = np.sqrt(sums["square"] / sums["n"]).unstack("day").T
+    columns = [(channel.variable, SURFACE if channel.level is None else 100.0 * channel.level) for channel in channels]
+    table = rms.reindex(columns=pd.MultiIndex.from_tuples(columns, names=DAILY[1:])).dropna(how="all")
+    names = [channel.name for channel in channels]
+    return xr.DataArray(table.to_numpy(), {"time": table.index.to_numpy(), "channel": names}, ("time", "channel"))
+
+
+def _daily(feedback: pd.DataFrame) -> pd.DataFrame:
+    """Count and sum of squares of withheld data less analyses, by DAILY."""
     kept = feedback[feedback["withheld"] & (feedback["EffectiveQC"] == Flag.PASSIVE) & feedback["oman"].notna()]
-    parts = []
-    for channel in channels:
-        level = kept[PRESSURE].isna() if channel.level is None else kept[PRESSURE] == 100.0 * channel.level
-        rows = kept[(kept["variable"] == channel.variable) & level]
-        parts.append((rows["oman"] ** 2).groupby(rows[TIME].dt.floor("D")).mean() ** 0.5)
-    table = pd.concat(parts, axis=1, keys=[channel.name for channel in channels])
-    return xr.DataArray(table.to_numpy(), {"time": table.index.to_numpy(), "channel": list(table)}, ("time", "channel"))
+    rows = pd.DataFrame(
+        {
+            "day": kept[TIME].dt.floor("D"),
+            "variable": kept["variable"],
+            "pressure": kept[PRESSURE].fillna(SURFACE),
+            "square": kept["oman"] ** 2,
+            "n": 1,
+        }
+    )
+    return rows.groupby(DAILY).sum()
