@@ -53,12 +53,12 @@ def nodes(run):
 
 
 def launch(run, launchers, words="train-forecaster"):
-    """Processes of launchers, each a group of its own."""
+    """Launchers at work."""
     hook = run.layout.root / "sitecustomize.py"
     hook.write_text("from lara.config import checks\nchecks.LATITUDES[5] = 8\n")
     environment = {**os.environ, "PYTHONPATH": str(hook.parent), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "lara.cli", *words.split(), "--run", str(run.layout.root), "--threads", "1"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     return [subprocess.Popen([*launcher, "--", *command], env=environment, **pipes) for launcher in launchers]
 
 
@@ -67,6 +67,12 @@ def finished(jobs):
     said = [job.communicate(timeout=300)[0] for job in jobs]
     assert [job.returncode for job in jobs] == [0] * len(jobs), said
     return "".join(said)
+
+
+def children(process):
+    """Processes that a process has started."""
+    lists = [path.read_text() for path in Path(f"/proc/{process}/task").glob("*/children")]
+    return [int(number) for listed in lists for number in listed.split()]
 
 
 def weights(run):
@@ -123,7 +129,8 @@ def test_two_processes_killed_go_on_from_their_checkpoint(trained, together):
     while not checkpoint.exists():
         assert job.poll() is None, job.communicate()[0]
         time.sleep(0.005)
-    os.killpg(job.pid, signal.SIGKILL)
+    for worker in children(job.pid):
+        os.kill(worker, signal.SIGKILL)
     job.communicate()
     assert not run.layout.weights("forecaster").exists()
     assert 0 < torch.load(checkpoint, weights_only=True)["step"] < STEPS
