@@ -90,7 +90,8 @@ def a_foreign_receipt(run, other):
 
 
 def a_receipt_of_something_else(run, other):
-    shutil.copy(run.layout.dataset_receipt("test"), run.layout.archive_receipt("free"))
+    """The receipt of a whole dataset has a digest and no files."""
+    receipts.write(run.layout.archive_receipt("free"), dataset="test", count=32, content="0" * 16)
     return run.layout.archive_receipt("free")
 
 

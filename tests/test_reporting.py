@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 import yaml
+from distributed import LocalCluster
 
 import worlds
 from lara import store
@@ -128,23 +129,50 @@ def dask_on(run, tmp_path):
     def make(**section):
         values = yaml.safe_load(run.layout.config.read_text())
         values["dask"] = section
-        return worlds.copied(run, tmp_path / section["scheduler"], values)
+        copy = worlds.copied(run, tmp_path / section["scheduler"], values)
+        data = copy.layout.root / "data"
+        parts = list(data.iterdir())
+        data.unlink()
+        data.mkdir()
+        for part in parts:  # statistics are written again
+            (data / part.name).symlink_to(part.resolve())
+        return copy
 
     return make
 
 
-def test_a_cluster_gives_the_bytes_of_threads(dask_on):
-    """Statistics, scores and monthly means; each part is computed alone, so that there is nothing to round twice."""
+def computed(run):
+    """Scores, monthly means and statistics, made anew."""
+    files = [run.layout.scores("free"), run.layout.monthly_means("free")]
+    for path in files:
+        path.unlink(missing_ok=True)
+    for words in ("score-experiment --experiment free", "average-months --experiment free", "compute-statistics"):
+        assert worlds.lara(run.layout.root, words) == 0, words
+    return [xr.load_dataset(path) for path in files], run.layout.statistics.read_bytes()
+
+
+def test_a_cluster_that_runs_already_gives_the_bytes_of_threads(dask_on):
+    """Scores, monthly means and statistics; parts are computed alone and added in one order."""
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
+        sections = [
+            {"scheduler": "threads", "workers": 2},
+            {"scheduler": "distributed", "address": cluster.scheduler_address},
+        ]
+        (threads, statistics), (distributed, others) = [computed(dask_on(**section)) for section in sections]
+    assert all(one.identical(other) for one, other in zip(threads, distributed, strict=True))
+    assert statistics == others
+
+
+@pytest.mark.slow
+def test_a_cluster_of_the_job_gives_the_bytes_of_threads(dask_on):
+    """Processes of their own, to which archive and run are sent."""
+    sections = [{"scheduler": "threads", "workers": 2}, {"scheduler": "distributed", "workers": 2}]
     found = []
-    for section in ({"scheduler": "threads", "workers": 2}, {"scheduler": "distributed", "workers": 2}):
-        one = dask_on(**section)
-        files = [one.layout.scores("free"), one.layout.monthly_means("free")]
-        for path in files:
-            path.unlink(missing_ok=True)
-        for words in ("score-experiment --experiment free", "average-months --experiment free"):
-            assert worlds.lara(one.layout.root, words) == 0, words
-        found.append([xr.load_dataset(path) for path in files])
-    assert all(one.identical(other) for one, other in zip(*found, strict=True))
+    for section in sections:
+        run = dask_on(**section)
+        assert worlds.lara(run.layout.root, "average-months --experiment free") == 0
+        found.append(xr.load_dataset(run.layout.monthly_means("free")))
+    assert found[0].identical(found[1])
 
 
 def test_monthly_means_are_means_with_bounds_and_counts(run):
