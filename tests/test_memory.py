@@ -13,9 +13,10 @@ import worlds
 WINDOWS, SETTLED, SLACK = 520, 100, 8.0  # windows; after so many of them all is allocated; MB
 VALUES = worlds.changed("datasets.long", {"use": "test", "member": 4, "begin": "2001-01-01", "end": "2001-05-12"})
 VALUES["experiments"]["endless"] = {
-    **{"suite": "osse", "dataset": "long", "method": "l3dvar", "autoencoder": "main", "slots": 1},
+    **{"suite": "production", "dataset": "long", "method": "l3dvar", "autoencoder": "main", "slots": 1},
     **{"background_hours": 24, "days": WINDOWS // 4},
 }
+VALUES["production"] = {"reference": "endless", "spin_up_days": 0}
 VALUES["minimiser"] = {"evaluations": 4, "degrees_of_freedom_every": 0, "worst_reduction": 1.0}
 MAKE = [f"{do}-observations --dataset long" for do in ("simulate", "screen")]
 
