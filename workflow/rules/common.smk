@@ -306,7 +306,7 @@ def windows_of_reference():
 
 def drawing_code(figure):
     """Modules that draw a figure."""
-    families = ("spread_skill", "single_observation")  # a figure per experiment or case
+    families = ("spread_skill", "single_observation", "production")  # several figures of one module
     own = next((family for family in families if figure.startswith(family)), figure)
     shared = ["verification/figures/single_observation"] if figure == "fig4_single_observation" else []
     return [f"verification/figures/{own}", *shared]
