@@ -131,11 +131,11 @@ def dask_on(run, tmp_path):
         values["dask"] = section
         copy = worlds.copied(run, tmp_path / section["scheduler"], values)
         data = copy.layout.root / "data"
-        parts = list(data.iterdir())
+        parts = [part.resolve() for part in data.iterdir()]
         data.unlink()
         data.mkdir()
         for part in parts:  # statistics are written again
-            (data / part.name).symlink_to(part.resolve())
+            (data / part.name).symlink_to(part)
         return copy
 
     return make
