@@ -220,6 +220,14 @@ class Layout:
         """Analysis and forecast errors of the suite `osse`, method by method with intervals."""
         return self.root / "scores" / "osse.csv"
 
+    def production(self, what: str) -> Path:
+        """A part of the report of the suite `production`."""
+        return self.root / "scores" / "production" / what
+
+    def monthly_means(self, experiment: str) -> Path:
+        """Means of analyses by calendar month."""
+        return self.root / "archive" / f"{experiment}-monthly.nc"
+
     def finished_scores(self, experiment: str) -> Path:
         """RMSE, bias, MAE and ACC by month, region and channel, finished from the scores."""
         return self.root / "scores" / f"{experiment}.csv"

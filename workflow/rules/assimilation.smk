@@ -130,7 +130,7 @@ rule seal_archive:
         mem_mb=larger(4000),
         runtime=longer(120),
     params:
-        code=code("experiment/streaming", "store/archive", "store/arrays"),
+        code=code("experiment/streaming", "store/archive", "store/arrays", "store/versions"),
         run=RUN.root,
     shell:
         "lara seal-archive --run {params.run} --experiment {wildcards.experiment}"
@@ -158,10 +158,3 @@ rule reanalysis:
     """The archive of every experiment of the default suite."""
     input:
         [RUN.archive_receipt(name) for name in CONFIG.suite("reanalysis")],
-
-
-rule production:
-    """Archives and scores of the suite `production`."""
-    input:
-        [RUN.archive_receipt(name) for name in PRODUCTION],
-        [RUN.scores(name) for name in PRODUCTION],

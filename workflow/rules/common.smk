@@ -42,6 +42,9 @@ ENSEMBLES = [name for name, experiment in CONFIG.experiments.items() if experime
 TUNED = [name for name, experiment in CONFIG.experiments.items() if experiment.tuned]
 STREAMED = list(CONFIG.production.streams)
 CHUNKS = {(name, chunk.stream, chunk.name): chunk for name in STREAMED for chunk in CONFIG.production.chunks(name)}
+SPIN_UPS = [  # of the suite `production`: chunks that are cycled and not published
+    RUN.chunk(*key).archive_receipt for key, chunk in CHUNKS.items() if key[0] in PRODUCTION and not chunk.published
+]
 REFERENCE = CONFIG.verification.reference
 LINEAR = [name for name in DEFAULT_AUTOENCODERS if name not in TRANSFORMERS]
 STRUCTURES = [RUN.structure(source) for source in ("truth", "reconstruction", *REANALYSIS)]
@@ -225,7 +228,7 @@ def variational(name):
 
 def experiment_settings(wildcards):
     """What a cycled experiment depends on beyond its inputs; which suite it belongs to is no such thing."""
-    own = settings("step_hours", "forecaster.relaxation_days", f"experiments.{wildcards.experiment}")
+    own = settings("step_hours", "archive", "forecaster.relaxation_days", f"experiments.{wildcards.experiment}")
     own[f"experiments.{wildcards.experiment}"].pop("suite")
     own["corrections"] = corrections_of(space_of(wildcards.experiment))
     if variational(wildcards.experiment):
@@ -318,7 +321,7 @@ def windows_of_reference():
 
 def drawing_code(figure):
     """Modules that draw a figure."""
-    families = ("spread_skill", "single_observation")  # a figure per experiment or case
+    families = ("spread_skill", "single_observation", "production")  # several figures of one module
     own = next((family for family in families if figure.startswith(family)), figure)
     shared = ["verification/figures/single_observation"] if figure == "fig4_single_observation" else []
     return [f"verification/figures/{own}", *shared]

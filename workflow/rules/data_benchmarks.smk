@@ -49,8 +49,32 @@ rule measure_ingestion:
         "lara measure-ingestion --run {params.run} --threads 1 2>&1 | tee {log}"
 
 
-rule data_benchmarks:
-    """Rates of reading and, where GRIB is downloaded, of ingesting."""
+rule measure_archive:
+    """A month of the reference experiment written and read as an archive and as bare arrays."""
     input:
+        RUN.archive_receipt(REFERENCE),
+    output:
+        RUN.comparison("archive"),
+    log:
+        RUN.log("measure-archive"),
+    benchmark:
+        RUN.benchmark("measure-archive")
+    conda:
+        "../../envs/cpu.yaml"
+    threads: workflow.cores  # times are compared
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        code=code("store/", "experiment/archive_rates"),
+        run=RUN.root,
+    shell:
+        "lara measure-archive --run {params.run} --threads 1 2>&1 | tee {log}"
+
+
+rule data_benchmarks:
+    """Rates of reading, of archiving and, where GRIB is downloaded, of ingesting."""
+    input:
+        rules.measure_archive.output,
         rules.compare_loaders.output,
         rules.measure_ingestion.output if CONFIG.source.kind == "cds" else [],

@@ -30,6 +30,13 @@ OSSE_FIGURES = (
     else {}
 )
 SHOWN_TUNED = [name for name in TUNED if name in REANALYSIS + OSSE]  # others have targets of their own
+PRODUCTION_REPORT = [
+    RUN.production(part) for part in ("series.nc", "trends.csv", "seams.nc", "seams.csv", "report.json")
+]
+PRODUCTION_FIGURES = [
+    *(("production_rmse", "production_drift") if PRODUCTION else ()),
+    *(("production_seams",) if any(len(CONFIG.production.streams.get(name, ())) > 1 for name in PRODUCTION) else ()),
+]
 CASES = [name for name, case in CONFIG.single_observations.items() if case.level is not None]
 ASKED_FIELD_FIGURES = {  # drawn by targets of their own
     **{f"spread_skill_{name}": [RUN.ensemble_scores(name)] for name in ENSEMBLES},
@@ -40,6 +47,7 @@ ASKED_FIELD_FIGURES = {  # drawn by targets of their own
         if BOOTSTRAP
         else {}
     ),
+    **dict.fromkeys(PRODUCTION_FIGURES, PRODUCTION_REPORT),
     **({"fig4_single_observation": [RUN.increments(name) for name in CASES]} if CASES else {}),
 }
 ASKED_TABLE_FIGURES = {

@@ -49,6 +49,14 @@ def compare_osse(run: Run, _: str) -> None:
     osse.compare_osse(run).to_csv(run.layout.osse, index=False)
 
 
+@command()
+def report_production(run: Run, _: str) -> None:
+    """Drift, failed cycles, speed and seams of the suite `production`."""
+    from lara.experiment import production
+
+    production.report_production(run)
+
+
 @command("experiment")
 def score_ensemble(run: Run, name: str) -> None:
     """Spread, error, CRPS and ranks of an ensemble."""
@@ -136,6 +144,14 @@ def measure_ingestion(run: Run, _: str) -> None:
     from lara.experiment import data_rates
 
     compare(run, "ingestion", data_rates.measure_ingestion)
+
+
+@command()
+def measure_archive(run: Run, _: str) -> None:
+    """Time writing and reading an archive beside bare arrays."""
+    from lara.experiment import archive_rates
+
+    compare(run, "archive", archive_rates.measure_archive)
 
 
 @command()

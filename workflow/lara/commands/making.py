@@ -160,6 +160,14 @@ def seal_archive(run: Run, name: str) -> None:
     streaming.seal_archive(run, name)
 
 
+@command("experiment")
+def average_months(run: Run, name: str) -> None:
+    """Average the analyses of an experiment by calendar month."""
+    from lara.experiment import averaging
+
+    averaging.average_months(run, name, Progress(f"{name}, months"))
+
+
 def _cycling_progress(name: str) -> Callable[[int, int, Analysis], None]:
     progress = Progress(f"{name}, windows")
 
@@ -190,10 +198,21 @@ def status(run: Run, _: str) -> None:
 
 @command("experiment")
 def verify_archive(run: Run, name: str) -> None:
-    """Prove an archive whole, chunk by chunk."""
-    from lara.store import verify_archive as problems_of
+    """Prove an archive whole, chunk by chunk, and every version of it that is kept."""
+    from lara import store
 
-    problems = problems_of(run.layout.archive(name))
+    path = run.layout.archive(name)
+    problems = store.verify_archive(path)
+    problems += [problem for old in store.versions_of(path)[1:] for problem in store.verify_archive(old)]
     if problems:
-        raise ValueError(f"archive {run.layout.archive(name)} is damaged: " + "; ".join(problems))
-    print(f"archive {run.layout.archive(name)} is whole")
+        raise ValueError(f"archive {path} is damaged: " + "; ".join(problems))
+    print(f"archive {path} is whole, version {store.version_of(path)}")
+
+
+@command("experiment")
+def prune_archive(run: Run, name: str) -> None:
+    """Remove every version of an archive but the current one; whoever still reads an old one loses it."""
+    from lara.experiment import streaming
+
+    for version in streaming.prune_archive(run, name):
+        print(f"removed {version}")

@@ -16,6 +16,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from lara.config import checks
+from lara.config.computing import Archive, Dask
 from lara.config.experiments import (
     MODEL_SPACE,
     BackgroundError,
@@ -46,6 +47,7 @@ from lara.config.sections import (
 from lara.config.sources import KINDS, Cds, Patience, Simulated, Source, Zarr
 
 __all__ = [
+    "Archive",
     "Autoencoder",
     "BackgroundError",
     "Cds",
@@ -53,6 +55,7 @@ __all__ = [
     "Comparison",
     "Config",
     "ConfigError",
+    "Dask",
     "Dataset",
     "Experiment",
     "Factors",
@@ -111,6 +114,8 @@ class Config(Section):
     verification: Verification = Field(Verification(), description="scores and plots")
     osse: Comparison = Field(Comparison(), description="scores of the suite `osse`")
     ensemble: Comparison = Field(Comparison(), description="scores of the suite `ensemble`")
+    archive: Archive = Field(Archive(), description="how archives are stored")
+    dask: Dask = Field(Dask(), description="where statistics, scores and monthly means are computed")
     sizes: Comparison = Field(Comparison(), description="scores of the suite `sizes`")
     bootstrap: Comparison = Field(
         Comparison(), description="scores of the suite `bootstrap`, whose reference is an experiment of another suite"

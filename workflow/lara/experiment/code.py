@@ -26,6 +26,7 @@ ARCHIVING = (  # and what becomes of it on disk
     "experiment/restart",
     "experiment/provenance",
     "store/archive",
+    "store/rounding",
 )
 
 

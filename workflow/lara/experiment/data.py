@@ -12,6 +12,7 @@ import numpy as np
 
 from lara import receipts, store
 from lara.config import Simulated
+from lara.experiment import computing
 from lara.experiment.run import Run, time, time_range
 
 Report = Callable[[int, int], None]
@@ -141,4 +142,5 @@ def compute_statistics(run: Run) -> None:
     """Climatology and scales over the training datasets."""
     from lara import normalise
 
-    normalise.save(normalise.compute(run.stores("training")), run.layout.statistics)
+    with computing.client(run.config.dask):
+        normalise.save(normalise.compute(run.stores("training")), run.layout.statistics)

@@ -53,7 +53,7 @@ def compare_loaders(run: Run, progress: Callable[[int, int], None]) -> pd.DataFr
         if not np.isclose(found["sum"], total, rtol=1e-9):
             raise RuntimeError(f"{name} read other states than LARA: their sums are {found['sum']} and {total}")
         seconds[name] = found["seconds"]
-    return _table(seconds, SAMPLES * LENGTH, MAPPED, "states")
+    return rates(seconds, SAMPLES * LENGTH, MAPPED, "states")
 
 
 def _read(store: StateStore, starts: np.ndarray) -> np.ndarray:
@@ -106,7 +106,7 @@ def ingestion_rates(
             step()
             seconds[name].append(clock.process_time() - begin)
         progress(turn + 1, TURNS + 1)
-    return _table(seconds, expected.shape[0] * expected.shape[1], BARE, "fields")
+    return rates(seconds, expected.shape[0] * expected.shape[1], BARE, "fields")
 
 
 def _regrid(regrid: grib.Regridding, states: np.ndarray, into: np.ndarray) -> None:
@@ -115,7 +115,7 @@ def _regrid(regrid: grib.Regridding, states: np.ndarray, into: np.ndarray) -> No
         regrid.fill(into[place], states[place].astype(np.float64))
 
 
-def _table(seconds: dict[str, list[float]], items: int, reference: str, what: str) -> pd.DataFrame:
+def rates(seconds: dict[str, list[float]], items: float, reference: str, what: str) -> pd.DataFrame:
     """Median, quartiles and rate by name; the first turn does not count."""
     rows = [
         {

@@ -8,7 +8,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from lara.experiment import drawing_comparisons
+from lara.experiment import drawing_comparisons, drawing_production
 from lara.experiment.comparing import all_sums, block_length, evaluation_begin, middle_window, shown_autoencoder
 from lara.experiment.run import Run, hours
 from lara.experiment.saving import keep_fields, keep_table
@@ -35,7 +35,7 @@ FORECASTER_TARGETS = {6: 0.50, 24: 0.55}
 
 def draw(run: Run, name: str) -> None:
     """Draw a figure; its arrays are kept beside it. KeyError names the figures there are."""
-    known = FIGURES | drawing_comparisons.figures(run)
+    known = FIGURES | drawing_comparisons.figures(run) | drawing_production.FIGURES
     if name not in known:
         known |= _figures_that_compute()
     if name not in known:

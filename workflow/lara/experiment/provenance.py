@@ -20,10 +20,11 @@ from lara.experiment.scheme import factors
 CUTTING = ("days", "suite")  # keys of an experiment that change no analysis
 
 
-def provenance(run: Run, name: str) -> dict[str, str]:
+def provenance(run: Run, name: str) -> dict[str, Any]:
     """Attributes of an archive."""
-    chosen = run.config.experiments[name]
+    chosen, keepbits = run.config.experiments[name], run.config.archive.keepbits
     return {
+        **({"keepbits": keepbits} if keepbits else {}),
         "title": f"LARA {run.config.name}: {name} ({chosen.method})",
         "Conventions": "CF-1.11",
         "experiment": chosen.model_dump_json(exclude=set(CUTTING)),

@@ -43,6 +43,10 @@ class Run:
         layout = Layout(root)
         return cls(configuration.load(Path(config or layout.config)), layout)
 
+    def __reduce__(self) -> tuple[type[Run], tuple[Config, Layout]]:
+        """What has been built stays behind when a run is sent to another process, which builds what it needs."""
+        return Run, (self.config, self.layout)
+
     @cached_property
     def grid(self) -> Grid:
         """The model grid."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,11 @@ from torch import Tensor
 
 from lara import store
 from lara.assimilation.trajectory import integrate
+from lara.experiment import computing
 from lara.experiment.comparing import block_length, controls, evaluation_begin, last_slots
 from lara.experiment.run import Run, hours
 from lara.observations import table as tables
+from lara.store import StateStore
 from lara.variables import VARIABLES
 from lara.verification import aggregation, ensemble, innovations, regions, scores
 from lara.verification.significance import rmse_interval
@@ -25,14 +28,12 @@ STARTS = "forecasts start at the last slot of a window: no analysis has seen an 
 
 
 def score_experiment(run: Run, name: str) -> xr.Dataset:
-    """Sums for the scores of analyses and backgrounds (kind, region, time, channel) against the truth.
-
-    A month of the archive is in memory at a time.
-    """
-    share = regions.shares(run.grid.latitude, run.grid.area_weights)
-    months = months_of(store.open_archive(run.layout.archive(name)))
-    parts = [[_score(run, name, month, suffix, share) for month in months] for suffix in KINDS.values()]
-    return xr.concat([xr.concat(part, "time") for part in parts], pd.Index(list(KINDS), name="kind"))
+    """Sums for the scores of analyses and backgrounds (kind, region, time, channel) against the truth."""
+    archive = store.open_archive(run.layout.archive(name))
+    truth = run.store(run.config.experiments[name].dataset)
+    with computing.client(run.config.dask):
+        score = partial(_score_month, run, archive, truth)
+        return xr.concat(computing.each(score, computing.months(archive["time"].values)), "time")
 
 
 def months_of(archive: xr.Dataset) -> list[xr.Dataset]:
@@ -57,6 +58,7 @@ def score_local_times(run: Run, name: str) -> pd.DataFrame:
     There the sun makes a difference: an error of the daily cycle cancels in means over the globe.
     """
     archive = store.open_archive(run.layout.archive(name)).sel(time=slice(evaluation_begin(run, name), None))
+    truth = run.store(run.config.experiments[name].dataset)
     surface = [channel.name for channel in run.channels.channels if channel.level is None]
     hours_of_day = np.unique(archive["time"].dt.hour.values)
     parts = []
@@ -64,7 +66,7 @@ def score_local_times(run: Run, name: str) -> pd.DataFrame:
         for hour in hours_of_day[np.isin(hours_of_day, month["time"].dt.hour)]:
             share = regions.local_times(run.grid.longitude, run.grid.area_weights, float(hour))
             chosen = month.isel(time=month["time"].dt.hour.values == hour)
-            kinds = [_score(run, name, chosen, suffix, share).sum("time") for suffix in KINDS.values()]
+            kinds = [_score(run, truth, chosen, suffix, share).sum("time") for suffix in KINDS.values()]
             parts.append(xr.concat(kinds, pd.Index(list(KINDS), name="kind")).sel(channel=surface))
     return _table(run, aggregation.merged(parts).rename(region="local_time"), ["kind", "local_time", "channel"])
 
@@ -171,16 +173,28 @@ def trajectory(run: Run, state: Tensor, times: np.ndarray) -> Tensor:
 
 
 def states_of(run: Run, archive: xr.Dataset, suffix: str) -> np.ndarray:
-    """States (time, channel, y, x) of an opened archive; suffix "" for analyses, "_background" for backgrounds."""
+    """States (time, channel, y, x) of an opened archive; suffix "" for analyses, "_background" for backgrounds.
+
+    They are read in the thread that asks, which may be one of many.
+    """
     short = {f"{channel.meta.archive_name}{suffix}": channel.variable for channel in run.channels.channels}
-    return run.channels.from_dataset(archive[list(short)].rename(short).load())
+    return run.channels.from_dataset(archive[list(short)].rename(short).load(scheduler="synchronous"))
 
 
-def _score(run: Run, name: str, archive: xr.Dataset, suffix: str, share: xr.DataArray) -> xr.Dataset:
+def _score_month(run: Run, archive: xr.Dataset, truth: StateStore, times: np.ndarray) -> xr.Dataset:
+    """Sums (kind, region, time, channel) at the times of a month, of which a day is held at once."""
+    share = regions.shares(run.grid.latitude, run.grid.area_weights)
+    days = [archive.sel(time=day) for day in computing.days(times)]
+    kinds = [xr.concat([_score(run, truth, day, suffix, share) for day in days], "time") for suffix in KINDS.values()]
+    return xr.concat(kinds, pd.Index(list(KINDS), name="kind"))
+
+
+def _score(run: Run, truth: StateStore, archive: xr.Dataset, suffix: str, share: xr.DataArray) -> xr.Dataset:
     times = archive["time"].values
-    truth = run.store(run.config.experiments[name].dataset).at(times)
     climate = run.statistics.climatology_at(times)
-    return scores.score_sums(states_of(run, archive, suffix), truth, climate, share, times, run.channels.names)
+    return scores.score_sums(
+        states_of(run, archive, suffix), truth.at(times), climate, share, times, run.channels.names
+    )
 
 
 def score_ensemble(run: Run, name: str) -> xr.Dataset:

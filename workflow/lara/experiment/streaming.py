@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -48,7 +50,7 @@ def published(run: Run, name: str) -> list[Chunk]:
 def seal_archive(run: Run, name: str) -> None:
     """Make one archive, feedback and ledger of an experiment's published chunks; StoreError for one that is not whole.
 
-    What the old archive held is left alone until the new one is whole.
+    The archive is a version of its own; those before stay, and feedback and ledger are of the current one.
     """
     files, chunks = run.layout.cycled(name), published(run, name)
     parts = [files_of(run, name, chunk) for chunk in chunks]
@@ -62,6 +64,13 @@ def seal_archive(run: Run, name: str) -> None:
         write_table(pd.concat([pd.read_parquet(part.timings) for part in parts], ignore_index=True), files.timings)
         if run.config.experiments[name].has_spread:
             write_dataset(xr.concat([xr.load_dataset(part.members) for part in parts], "time"), files.members)
+
+
+def prune_archive(run: Run, name: str) -> list[Path]:
+    """Remove all versions of an experiment's archive but the current one; returns those removed."""
+    files = run.layout.cycled(name)
+    with locks.held(files.lock, "wait for it to end"):
+        return store.prune(files.archive)
 
 
 def _within(windows: list[Window], chunk: Chunk) -> list[Window]:

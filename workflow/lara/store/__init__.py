@@ -11,10 +11,13 @@ from lara.store.archive import (
     write_archive,
 )
 from lara.store.arrays import StoreError
+from lara.store.means import MonthMean, write_means
 from lara.store.sealing import content_digest, discard, seal, write_block
 from lara.store.states import StateStore, create, open_state
+from lara.store.versions import prune, version_of, versions_of
 
 __all__ = [
+    "MonthMean",
     "StateStore",
     "StoreError",
     "assemble_archive",
@@ -25,10 +28,14 @@ __all__ = [
     "discard_archive",
     "open_archive",
     "open_state",
+    "prune",
     "require_written",
     "seal",
     "seal_archive",
     "verify_archive",
+    "version_of",
+    "versions_of",
     "write_archive",
     "write_block",
+    "write_means",
 ]

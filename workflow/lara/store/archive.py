@@ -2,7 +2,8 @@
 
 `<name>` is the analysis, `<name>_background` the forecast it started from and, of an ensemble, `<name>_spread` the
 standard deviation of its analyses, whose mean the analysis is; float32, one shard per day. The archive is sealed as a
-whole: its receipt lists size and digest of every file, and is withdrawn before anything is written again.
+whole: its receipt lists size and digest of every file, and is withdrawn before anything is written again. One that is
+assembled from parts is never written again: another assembly is another version (`lara.store.versions`).
 """
 
 import shutil
@@ -17,12 +18,15 @@ from jaxtyping import Float32
 from lara import receipts
 from lara.grid import Grid
 from lara.state import Channels
-from lara.store import arrays
+from lara.store import arrays, versions
 from lara.store.arrays import RERUN, StoreError
+from lara.store.rounding import bitround, worst_error
 from lara.store.sealing import require_finite
+from lara.store.versions import receipt_of
 from lara.variables import VARIABLES
 
 _OWN = ("grid_kind", "channels", "kinds")  # attributes that this module reads back
+KEEPBITS = "keepbits"  # attribute: bits of the mantissa by variable; absent where nothing is rounded
 _KINDS = {"analysis": "", "background": "_background", "spread": "_spread"}  # what: suffix of its variables
 
 
@@ -36,14 +40,18 @@ def create_archive(
 ) -> None:
     """Empty archive for `times` (datetime64[ns], equal steps) with provenance `attributes` (JSON-able).
 
-    spread: whether an ensemble's is kept too. Like `create`, it keeps or lengthens the same archive. Raises StoreError
-    when another one exists, ValueError when upper-air variables do not share their levels.
+    spread: whether an ensemble's is kept too. Attribute `keepbits`, where given, has bits of the mantissa by variable,
+    to which what is written is rounded. Like `create`, it keeps or lengthens the same archive. Raises StoreError when
+    another one exists or `path` stands for a version, ValueError when upper-air variables do not share their levels.
     """
+    if path.is_symlink():
+        raise StoreError(f"{path} stands for a sealed version, which is not written again: discard the name first")
     coordinates = channels.coordinates(times, grid)
     coordinates.pop("time")
     kinds = [what for what in _KINDS if spread or what != "spread"]
+    keepbits = (attributes or {}).get(KEEPBITS, {})
     fields = {
-        VARIABLES[name].archive_name + _KINDS[what]: _field(name, what, channels, grid)
+        VARIABLES[name].archive_name + _KINDS[what]: _field(name, what, channels, grid, keepbits.get(name))
         for what in kinds
         for name in channels.variables
     }
@@ -67,12 +75,14 @@ def write_archive(path: Path, first: int, **states: Float32[np.ndarray, "n chann
         raise StoreError(f"{path} has {len(times)} times; {sorted(shapes)} from {first} do not fit")
     for part in states.values():
         require_finite(part, times[first:], channels.names)
-    _receipt(path).unlink(missing_ok=True)
+    receipt_of(path).unlink(missing_ok=True)
     receipts.sync(path.parent)
+    keepbits = arrays.read_attributes(path).get(KEEPBITS, {})
     for kind, part in states.items():
         for name in channels.variables:
             positions = channels.select(name) if VARIABLES[name].upper_air else channels.index(name)
-            arrays.write_rows(path, VARIABLES[name].archive_name + _KINDS[kind], first, part[:, positions])
+            values = bitround(part[:, positions], keepbits[name]) if name in keepbits else part[:, positions]
+            arrays.write_rows(path, VARIABLES[name].archive_name + _KINDS[kind], first, values)
 
 
 def require_written(path: Path, count: int) -> None:
@@ -82,8 +92,10 @@ def require_written(path: Path, count: int) -> None:
 
 
 def discard_archive(path: Path) -> None:
-    """Remove an archive, its receipt first, and what a killed process left beside it."""
-    _receipt(path).unlink(missing_ok=True)
+    """Remove an archive, its receipt first, and what a killed process left beside it; of a version just the name."""
+    receipt_of(path).unlink(missing_ok=True)
+    if path.is_symlink():
+        path.unlink()
     shutil.rmtree(path, ignore_errors=True)
     for leftover in path.parent.glob(f".{path.name}.*"):
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
@@ -96,37 +108,55 @@ def seal_archive(path: Path) -> None:
         arrays.read_back(path, name, 0, len(times))
     for leftover in path.rglob("*.partial"):  # of a process that was killed while writing
         leftover.unlink()
-    _describe(path)
+    receipts.write(receipt_of(path), **_describe(path))
 
 
-def _describe(path: Path) -> None:
+def _describe(path: Path) -> dict[str, Any]:
+    """Content of the receipt of an archive as it is."""
     times = arrays.read_times(path)
     files = receipts.describe(_files(path), path)
-    span = {"count": len(times), "begin": str(times[0]), "end": str(times[-1]), "variables": _variables(path)}
-    receipts.write(_receipt(path), **span, files=files, digest=receipts.digest(files))
+    return {**_span(path, times), "files": files, "digest": receipts.digest(files)}
+
+
+def _span(path: Path, times: np.ndarray) -> dict[str, Any]:
+    return {"count": len(times), "begin": str(times[0]), "end": str(times[-1]), "variables": _variables(path)}
 
 
 def assemble_archive(path: Path, parts: Sequence[Path], grid: Grid, channels: Channels, times: np.ndarray) -> None:
-    """Make the archive of `times` from sealed ones of stretches of it, and seal it.
+    """Make a version of the archive of `times` from sealed ones of stretches of it, and have `path` stand for it.
 
-    Shards are linked, not copied: they are whole days of both, and no writer changes a file in place. The archive is
-    made beside and put in its place whole, so that nothing of two versions mixes. Raises StoreError naming every part
-    that is damaged, not sealed, or of other attributes than the first, and the first time that no part holds.
+    Shards are linked, not copied: they are whole days of both, and no writer changes a file in place. Raises StoreError
+    naming every part that is damaged, not sealed, or of other attributes than the first, and the first time that no
+    part holds; `path` then stands for what it did before.
     """
     attributes = _shared_attributes(parts)
-    fresh = path.with_name(f".{path.name}.fresh")
-    shutil.rmtree(fresh, ignore_errors=True)
+    fresh = versions.folder_of(path) / ".fresh.zarr"
+    fresh.parent.mkdir(parents=True, exist_ok=True)
+    discard_archive(fresh)
     own = {key: value for key, value in attributes.items() if key not in ("coordinates", *_OWN)}
     create_archive(fresh, grid, channels, times, own, spread="spread" in attributes["kinds"])
     held = [_link_shards(part, fresh, times) for part in parts]
     missing = np.setdiff1d(times, np.concatenate(held))
     if missing.size:
         raise StoreError(f"{path}: no part holds {missing[0]} ({missing.size} times are missing): cycle its chunk")
-    _receipt(path).unlink(missing_ok=True)
-    shutil.rmtree(path, ignore_errors=True)
-    fresh.rename(path)
-    receipts.sync(path.parent)
-    _describe(path)
+    _publish(fresh, path)
+
+
+def _publish(fresh: Path, path: Path) -> None:
+    """Make a whole store the current version of `path`; receipts come after what they are of."""
+    content = _describe(fresh)
+    version = fresh.with_name(f"{content['digest']}.zarr")
+    if _problems(version, content=True):  # not there, or no longer whole
+        versions.share(fresh, content["files"], versions.current(path))
+        discard_archive(version)
+        fresh.rename(version)
+        receipts.sync(version.parent)
+        receipts.write(receipt_of(version), **content)
+    else:
+        discard_archive(fresh)
+    receipt_of(path).unlink(missing_ok=True)
+    versions.point(path, version)
+    receipts.write(receipt_of(path), **content)
 
 
 def _shared_attributes(parts: Sequence[Path]) -> dict[str, Any]:
@@ -153,7 +183,11 @@ def _link_shards(part: Path, path: Path, times: np.ndarray) -> np.ndarray:
 
 
 def open_archive(path: Path) -> xr.Dataset:
-    """A sealed archive as a lazy dataset in daily blocks. Raises StoreError unless sealed and files fit."""
+    """A sealed archive as a lazy dataset in daily blocks. Raises StoreError unless sealed and files fit.
+
+    It stays with the version that `path` stands for now, whatever is published later.
+    """
+    path = versions.current(path)
     problems = _problems(path, content=False)
     if problems:
         raise StoreError(f"{problems[0]} ({len(problems)} problems in {path}): {RERUN}")
@@ -163,27 +197,51 @@ def open_archive(path: Path) -> xr.Dataset:
 
 def verify_archive(path: Path) -> list[str]:
     """Everything that is wrong with an archive, file by file; empty when it is whole. Reads every byte."""
-    return _problems(path, content=True)
+    version = versions.current(path)
+    if version == path:
+        return _problems(path, content=True)
+    published, own = (file.read_bytes() if file.exists() else b"" for file in map(receipt_of, (path, version)))
+    foreign = [] if published == own else [f"{receipt_of(path)} is not the receipt of version {version}: {RERUN}"]
+    return foreign + _problems(version, content=True)
 
 
 def _problems(path: Path, content: bool) -> list[str]:
+    """What is wrong with a store and its receipt; with `content` every byte and every time is looked for."""
+    receipt = receipt_of(path)
     try:
-        files = receipts.read(_receipt(path))["files"]
+        found = receipts.read(receipt)
+        files, digest = found["files"], found["digest"]
     except receipts.ReceiptError as error:
         return [f"{path} is not sealed: {error}"]
-    if receipts.digest(files) != receipts.read(_receipt(path))["digest"]:
-        return [f"{_receipt(path)} has been edited: its digest is not that of the files it lists"]
+    except KeyError as lost:
+        return [f"{receipt} is no receipt of an archive: it has no {lost}"]
+    if receipts.digest(files) != digest:
+        return [f"{receipt} has been edited: its digest is not that of the files it lists"]
     strangers = sorted({file.relative_to(path).as_posix() for file in _files(path)} - set(files))
-    return receipts.problems(files, path, content) + [f"{path / name} is in no receipt" for name in strangers]
+    damaged = receipts.problems(files, path, content) + [f"{path / name} is in no receipt" for name in strangers]
+    return damaged if damaged or not content else _left_out(path, found)
 
 
-def _field(name: str, what: str, channels: Channels, grid: Grid) -> arrays.Field:
-    variable = VARIABLES[name]
-    attributes = {**variable.attributes, "long_name": f"{variable.long_name}, {what}"}
+def _left_out(path: Path, receipt: Mapping[str, Any]) -> list[str]:
+    """What a receipt should list and does not, of an archive whose files are as it says."""
+    times = arrays.read_times(path)
+    different = [key for key, value in _span(path, times).items() if receipt.get(key) != value]
+    wrong = [f"{receipt_of(path)} has another {key} than the archive" for key in different]
+    fields = [arrays.open_field(path, name) for name in _variables(path)]
+    wanted = [file for field in fields for file in arrays.shards(field, np.arange(len(times)))]
+    return wrong + [f"{file} is missing" for file in wanted if not file.exists()]
+
+
+def _field(name: str, what: str, channels: Channels, grid: Grid, keepbits: int | None) -> arrays.Field:
+    variable, packed = VARIABLES[name], keepbits is not None
+    attributes: dict[str, Any] = {**variable.attributes, "long_name": f"{variable.long_name}, {what}"}
+    if keepbits is not None:
+        attributes |= {"quantization": "BitRound", "quantization_nsb": keepbits}
+        attributes |= {"quantization_maximum_relative_error": worst_error(keepbits)}
     if variable.upper_air:
         shape = (len(channels.common_levels()), *grid.shape)
-        return arrays.Field(("level", "latitude", "longitude"), shape, attributes)
-    return arrays.Field(("latitude", "longitude"), grid.shape, attributes)
+        return arrays.Field(("level", "latitude", "longitude"), shape, attributes, packed)
+    return arrays.Field(("latitude", "longitude"), grid.shape, attributes, packed)
 
 
 def _channels(path: Path) -> Channels:
@@ -201,7 +259,3 @@ def _variables(path: Path) -> list[str]:
 
 def _files(path: Path) -> list[Path]:
     return sorted(file for file in path.rglob("*") if file.is_file())
-
-
-def _receipt(path: Path) -> Path:
-    return path.with_name(f"{path.name}.receipt.json")

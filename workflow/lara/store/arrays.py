@@ -39,11 +39,15 @@ class StoreError(ValueError):
 
 @dataclass(frozen=True)
 class Field:
-    """A float32 variable: `dimensions` and `shape` without the leading time, and CF `attributes`."""
+    """A float32 variable: `dimensions` and `shape` without the leading time, and CF `attributes`.
+
+    packed: whether it is compressed however small its chunks are.
+    """
 
     dimensions: Sequence[str]
     shape: Sequence[int]
     attributes: Mapping[str, Any]
+    packed: bool = False
 
 
 @dataclass(frozen=True)
@@ -228,7 +232,7 @@ def _add_field(group: zarr.Group, name: str, field: Field, length: int, days: in
         dtype="float32",
         chunks=(1, *field.shape),
         shards=(days, *field.shape),
-        compressors=_codecs(4 * int(np.prod(field.shape))),
+        compressors=_codecs(field),
         fill_value=float("nan"),
         chunk_key_encoding=_FLAT,
         dimension_names=["time", *field.dimensions],
@@ -236,9 +240,9 @@ def _add_field(group: zarr.Group, name: str, field: Field, length: int, days: in
     )
 
 
-def _codecs(nbytes: int) -> list[Any]:
+def _codecs(field: Field) -> list[Any]:
     packed = BloscCodec(cname="zstd", clevel=3, shuffle="shuffle", typesize=4)
-    return [Crc32cCodec()] if nbytes < _SMALL else [packed, Crc32cCodec()]
+    return [packed, Crc32cCodec()] if field.packed or 4 * np.prod(field.shape) >= _SMALL else [Crc32cCodec()]
 
 
 def _root_attributes(template: Template) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from jaxtyping import Float
 from lara.covariance.harmonics import Harmonics
 from lara.grid import Grid
 from lara.state import Channels
+from lara.verification import trends
 
 GAS, HEAT, LATENT, GRAVITY, ROTATION = 287.05, 1004.7, 2.501e6, 9.80665, 7.292e-5  # SI
 BAND = (30.0, 70.0)
@@ -115,21 +116,12 @@ def imbalance(sums: xr.Dataset) -> xr.Dataset:
 
 
 def drift(series: xr.DataArray) -> tuple[float, float]:
-    """Linear trend per day of a series over `time`, and its standard error for an AR(1) residual.
+    """Linear trend per day of a series over `time`, and its standard error; see `trends`, cycle of the year left alone.
 
-    The number of independent values is n (1 − r) / (1 + r) with r the residual's lag-one correlation (Santer et al.
-    2000, doi:10.1029/1999JD901105). ValueError for fewer than five values.
+    ValueError for fewer than five values.
     """
-    if series.size < 5:
-        raise ValueError(f"{series.size} values are too few for a trend and its error: give at least 5")
-    days = (series["time"].values - series["time"].values[0]) / np.timedelta64(1, "D")
-    centred, values = days - days.mean(), series.values - series.values.mean()
-    slope = float((centred @ values) / (centred @ centred))
-    residual = values - slope * centred
-    power = float(residual @ residual)
-    memory = float(np.clip(residual[1:] @ residual[:-1] / power, 0.0, 0.99)) if power > 0 else 0.0
-    free = max(series.size * (1 - memory) / (1 + memory) - 2, 1.0)
-    return slope, float(np.sqrt(power / free / (centred @ centred)))
+    found = trends.trend(series, seasons=False)
+    return found.slope, found.error
 
 
 def jumps(analysis: xr.DataArray, background: xr.DataArray, truth: xr.DataArray) -> float:

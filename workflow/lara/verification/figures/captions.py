@@ -116,6 +116,21 @@ CAPTIONS: dict[str, tuple[str, str]] = {
         "reconstruction of held-out truth, RMSE of analyses and forecasts, and its difference with a paired 95 % "
         "interval. Near zero, a system can be begun without a reanalysis to train on.",
     ),
+    "production_rmse": (
+        "production",
+        "Analysis error over the whole period: it should be the same from year to year and on both sides of a join of "
+        "streams; the free run beside it has seen no observation.",
+    ),
+    "production_drift": (
+        "production",
+        "Global means of analyses and truth, and their difference, each with its trend per year: there is no drift "
+        "where the interval of the difference's trend holds zero.",
+    ),
+    "production_seams": (
+        "production",
+        "How soon a stream that began elsewhere agrees with the one it follows, in units of the analyses' own error, "
+        "and how that error changes in one step at the join and on other days: a visible seam would stand out.",
+    ),
     "table_cost": ("methods", "Seconds, gradients of J and memory per analysis, method by method, on this machine."),
 }
 

@@ -1,0 +1,71 @@
+"""Long reanalyses: monthly means, and the report of drift, failed cycles, speed and seams."""
+
+
+rule report_production:
+    """Trends, failed cycles and speed of the suite `production`, and how its streams join."""
+    input:
+        SPIN_UPS,
+        truth=[truth_of(name) for name in PRODUCTION],
+        archives=[RUN.archive_receipt(name) for name in PRODUCTION],
+        scores=[RUN.scores(name) for name in PRODUCTION],
+        health=[RUN.health(name) for name in PRODUCTION],
+        timings=[RUN.timings(name) for name in PRODUCTION],
+    output:
+        PRODUCTION_REPORT,
+    log:
+        RUN.log("report-production"),
+    benchmark:
+        RUN.benchmark("report-production")
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        settings=settings("production", "verification.headline"),
+        code=code(
+            "experiment/production",
+            "experiment/joining",
+            "experiment/computing",
+            "experiment/scoring",
+            "verification/trends",
+            "verification/seams",
+        ),
+        run=RUN.root,
+    shell:
+        "lara report-production --run {params.run} --threads {threads} 2>&1 | tee {log}"
+
+
+rule average_months:
+    """Means of an experiment's analyses by calendar month, in one NetCDF file."""
+    input:
+        RUN.archive_receipt("{experiment}"),
+    output:
+        RUN.monthly_means("{experiment}"),
+    log:
+        RUN.log("average-months-{experiment}"),
+    benchmark:
+        RUN.benchmark("average-months-{experiment}")
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        code=code("experiment/averaging", "experiment/computing", "store/means"),
+        run=RUN.root,
+    shell:
+        "lara average-months --run {params.run} --experiment {wildcards.experiment}"
+        " --threads {threads} 2>&1 | tee {log}"
+
+
+rule production:
+    """Archives, monthly means and scores of the suite `production`, its report and figures."""
+    input:
+        [RUN.archive_receipt(name) for name in PRODUCTION],
+        [RUN.scores(name) for name in PRODUCTION],
+        [RUN.monthly_means(name) for name in PRODUCTION],
+        [RUN.figure(name) for name in PRODUCTION_FIGURES],
+        PRODUCTION_REPORT if PRODUCTION else [],
