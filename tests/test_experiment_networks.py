@@ -174,7 +174,8 @@ def test_the_linear_path_is_the_pca_of_the_training_states(run):
 def test_a_transformer_starts_where_the_pca_is(run):
     """Fitted on the same states, before its residual is trained: the same reconstruction to the bit."""
     module = run.new_autoencoder("main")
-    learning.fit_linear_path(run, module, learning.channel_weights(run, run.config.autoencoders["main"].training))
+    weights = learning.channel_weights(run, run.config.autoencoders["main"].training)
+    learning.fit_linear_path(run, module, weights, learning.training_states(run, "main"))
     pca: Autoencoder = run.autoencoder("pca")
     states = run.normaliser.normalise(torch.from_numpy(run.store("test").read([0, 9])))
     assert torch.equal(module(states), pca(states))
