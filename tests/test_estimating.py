@@ -10,7 +10,7 @@ from torch import nn
 import worlds
 from lara import config
 from lara.cli import main
-from lara.experiment.estimating import KINDS, estimate, misfits, rows_per_time, table
+from lara.experiment.estimating import KINDS, cycled_days, estimate, misfits, rows_per_time, table
 from lara.experiment.work import measure
 
 
@@ -127,6 +127,13 @@ def test_the_command_prints_a_table_and_refuses_with_status_2(tmp_path, capsys):
     assert "cycle-experiment-l4dvar" in capsys.readouterr().out
     assert main(["estimate", "--configfile", str(path), "--device-memory", "1e-6"]) == 2
     assert "train on more devices" in capsys.readouterr().err
+
+
+def test_days_in_which_streams_spin_up_are_cycled_too():
+    """Eight days of the tiny configuration, the second stream of which begins two days earlier."""
+    tiny = config.load(Path(__file__).parents[1] / "config" / "tiny.yaml")
+    assert cycled_days(tiny, "two-streams") == 8 + 2
+    assert cycled_days(tiny, "two-streams-free") == 8
 
 
 def test_every_configuration_of_the_repository_can_be_estimated():

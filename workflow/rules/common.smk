@@ -56,8 +56,8 @@ TRAINING_THREADS = max(1, CORES // 2)  # the two networks train side by side
 
 
 if CONFIG.source.kind == "cds":  # the profile is the machine's word on it, the configuration the user's
-    allowed = workflow.global_resources.get("cds_requests")
-    requests = min([CONFIG.source.requests, *([] if allowed is None else [int(allowed.value)])])
+    allowed = getattr(workflow.global_resources.get("cds_requests"), "value", None)  # None, too, in a dry run
+    requests = min([CONFIG.source.requests, *([] if allowed is None else [int(allowed)])])
     workflow.register_resource("cds_requests", requests)
 
 

@@ -89,7 +89,7 @@ class Networks:
 
 
 def estimate(config: Config, measured: Path | None = None, devices: int = 1) -> list[Estimate]:
-    """Jobs of the default target, trainings on so many devices at once.
+    """Jobs of the default target and of `production`, trainings on so many devices at once.
 
     `measured` is the folder of a run that was made on the same machine, each job on one device.
     """
@@ -144,11 +144,12 @@ def _jobs(config: Config, devices: int = 1) -> Iterator[Estimate]:
             )
     weights = sum(part.numel() for part in networks.forecaster().parameters())
     yield _training("train-forecaster", config.forecaster.training, networks.step, weights, devices)
-    assimilated = [config.experiments[n] for n in config.suite("reanalysis") if config.experiments[n].variational]
+    names = [*config.suite("reanalysis"), *config.suite("production")]
+    assimilated = [config.experiments[name] for name in names if config.experiments[name].variational]
     steps = config.background_error.samples * NMC_HOURS / config.step_hours
     for space in sorted({experiment.space for experiment in assimilated}):
         yield Estimate(f"estimate-background-error-{space}", steps * networks.step.operations)
-    for name in config.suite("reanalysis"):
+    for name in names:
         yield _cycling(run, networks, name)
 
 
@@ -180,7 +181,8 @@ def _training(job: str, training: Training, work: Work, weights: int, devices: i
 
 def _cycling(run: Run, networks: Networks, name: str) -> Estimate:
     chosen, config = run.config.experiments[name], run.config
-    windows, slots = chosen.days * 24 // chosen.window_hours, chosen.days * 24 // chosen.slot_hours
+    days = cycled_days(config, name)
+    windows, slots = days * 24 // chosen.window_hours, days * 24 // chosen.slot_hours
     steps = (chosen.slots - 1) * chosen.slot_hours // config.step_hours
     one = networks.step * steps
     if chosen.autoencoder is not None:
@@ -194,8 +196,14 @@ def _cycling(run: Run, networks: Networks, name: str) -> Estimate:
         windows * chosen.members * passes * one.operations,
         memory=chosen.members * held,
         disk=kinds * values * BYTES + slots * rows_per_time(config) * (OBSERVATION_BYTES + FEEDBACK_BYTES),
-        files=kinds * len(run.channels.variables) * chosen.days,
+        files=kinds * len(run.channels.variables) * days,
     )
+
+
+def cycled_days(config: Config, name: str) -> int:
+    """Days that an experiment cycles, those in which its streams spin up included."""
+    chunks = config.production.chunks(name)
+    return sum((chunk.end - chunk.begin).days for chunk in chunks) if chunks else config.experiments[name].days
 
 
 def rows_per_time(config: Config) -> int:
