@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import yaml
@@ -112,16 +111,14 @@ def test_an_edited_seal_seals_again_and_cycles_nothing(done):
     assert planned(done, in_chunks(), edited="experiment/streaming") == {"seal_archive": 1}
 
 
-def test_a_touched_background_error_runs_nothing_and_a_changed_one_every_chunk(done):
+def test_a_touched_background_error_runs_nothing_and_a_changed_one_every_chunk(done, tmp_path):
     """Content counts, not time."""
-    path = Path(done) / "results" / "world" / "covariance" / "main.npz"
-    content = path.read_bytes()
+    folder = shutil.copytree(done, tmp_path / "changed", symlinks=True)
+    path = folder / "results" / "world" / "covariance" / "main.npz"
     path.touch()
-    assert planned(done, in_chunks()) == {}
-    path.write_bytes(content + b"x")
-    jobs = planned(done, in_chunks())
-    path.write_bytes(content)
-    assert jobs == {"cycle_chunk": 2, "seal_archive": 1}
+    assert planned(folder, in_chunks()) == {}
+    path.write_bytes(path.read_bytes() + b"x")
+    assert planned(folder, in_chunks()) == {"cycle_chunk": 2, "seal_archive": 1}
 
 
 def test_touched_files_run_nothing(done, tmp_path):

@@ -199,7 +199,7 @@ def test_costs_are_of_the_jobs_of_the_default_target(run, tmp_path):
 
 
 # what `all` does not need: files of rules, and rules by their benchmark; the page shows the costs, hence not its own
-ASKED_FOR = ("osse", "uncertainty", "single", "minimisers", "peers", "data_benchmarks")
+ASKED_FOR = ("osse", "uncertainty", "single", "minimisers", "peers", "data_benchmarks", "production")
 BEYOND = {"tune-experiment-{experiment}", "measure-latent-space"}
 BEYOND |= {"measure-error-structure", "write-page", "forecast-states-{autoencoder}", "seal-archive-{experiment}"}
 BEYOND |= {"cycle-chunk-{experiment}-{stream}-{chunk}"}

@@ -47,7 +47,8 @@ def cluster():
     up = subprocess.run(["sinfo"], capture_output=True, timeout=60).returncode == 0
     if not up and not SCRIPT.exists():
         pytest.skip(f"no SLURM answers, and {SCRIPT}, which starts one, is not there")
-    if not up and subprocess.run(["bash", str(SCRIPT), "start"]).returncode:
+    machine = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}  # `nproc` counts by it
+    if not up and subprocess.run(["bash", str(SCRIPT), "start"], env=machine).returncode:
         pytest.skip(f"{SCRIPT} cannot start a SLURM on this machine")
     yield slurm
     if not up:
@@ -115,16 +116,18 @@ def started(command, log):
             process.terminate()
 
 
-def stopped_after_a_window(process, files, log):
-    """The job that cycles a chunk, stopped as soon as it has a checkpoint: who holds the lock."""
-    checkpoint, end = files.work / "checkpoint.safetensors", time.monotonic() + PATIENCE
-    while not checkpoint.exists():
+def stopped_after_a_window(process, parts, log):
+    """The jobs that cycle some chunks, each stopped as soon as it has a checkpoint: who holds their locks."""
+    owners, end = {}, time.monotonic() + PATIENCE
+    while len(owners) < len(parts):
         assert process.poll() is None and time.monotonic() < end, log.read_text()
-        time.sleep(0.02)
-    owner = locks.read(files.lock)
-    os.kill(owner.process, signal.SIGSTOP)
-    assert not files.archive_receipt.exists()
-    return owner
+        for files in parts:
+            assert not files.archive_receipt.exists(), f"{files.work} came to its end before it was stopped"
+            if files.work not in owners and (files.work / "checkpoint.safetensors").exists():
+                owners[files.work] = locks.read(files.lock)
+                os.kill(owners[files.work].process, signal.SIGSTOP)
+        time.sleep(0.01)
+    return [owners[files.work] for files in parts]
 
 
 def environment_of(process):
@@ -142,7 +145,7 @@ def test_streams_on_a_cluster_that_stops_jobs_leave_the_archive_of_a_local_run(c
     log, target = tmp_path / "snakemake.log", named(ready, ready.layout.archive_receipt(NAME))
     early, late = (ready.layout.chunk(NAME, chunk.stream, chunk.name) for chunk in ready.config.production.chunks(NAME))
     with started(on_cluster(tmp_path, values, target), log) as process:
-        one, two = (stopped_after_a_window(process, files, log) for files in (early, late))
+        one, two = stopped_after_a_window(process, (early, late), log)
         assert {environment_of(owner.process)["CUDA_VISIBLE_DEVICES"] for owner in (one, two)} == {"0", "1"}
         (tmp_path / "config.yaml").write_text("name: [spoilt")
         worlds.write_config(tmp_path / "other", {**values, "minimiser": {"evaluations": 1}})

@@ -61,7 +61,7 @@ rule measure_archive:
         RUN.benchmark("measure-archive")
     conda:
         "../../envs/cpu.yaml"
-    threads: workflow.cores  # times are compared
+    threads: CORES  # times are compared
     resources:
         mem_mb=4000,
         runtime=60,
