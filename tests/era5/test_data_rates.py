@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import worlds
-from lara.experiment import data_rates
+from lara.experiment import data_rates, timing
 
 STEPS = [
     "eccodes alone",
@@ -31,7 +31,7 @@ def downloaded(small, server):
 
 def test_every_step_of_ingestion_has_its_rate_over_bare_decoding(downloaded, monkeypatch):
     """Rates are those of the 496 fields on pressure levels; checks and regridding cost something, not most of it."""
-    monkeypatch.setattr(data_rates, "TURNS", 2)
+    monkeypatch.setattr(timing, "TURNS", 2)
     assert worlds.lara(downloaded.layout.root, "measure-ingestion") == 0
     table = pd.read_csv(downloaded.layout.comparison("ingestion")).set_index("name")
     assert list(table.index) == STEPS

@@ -82,6 +82,11 @@ class Grid:
         height = sine[:, 0] - sine[:, 1]
         return np.repeat(height[:, None] / height.mean(), self.longitude.size, axis=1)
 
+    @property
+    def area_shares(self) -> Float[np.ndarray, "nlat nlon"]:
+        """The same divided by their sum: weights of an area mean, float64."""
+        return self.area_weights / self.area_weights.sum()
+
     def to_attributes(self) -> dict[str, Any]:
         """JSON-able description; `from_attributes` restores it exactly."""
         return {"kind": self.kind, "latitude": self.latitude.tolist(), "longitude": self.longitude.tolist()}

@@ -50,49 +50,6 @@ LINEAR = [name for name in DEFAULT_AUTOENCODERS if name not in TRANSFORMERS]
 STRUCTURES = [RUN.structure(source) for source in ("truth", "reconstruction", *REANALYSIS)]
 SHOWN_SPACES = list(dict.fromkeys([CONFIG.experiments[REFERENCE].space, *LINEAR[:1]]))
 LATENT_FIGURES = ("fig5a_latent_influence", "fig5b_imbalanced_input", "fig6a_affine", "fig6b_linear_range")
-GIVEN = None if workflow.remote_exec else workflow.global_resources["_cores"].value
-CORES = GIVEN or 8  # on a cluster, where no machine is known beforehand
-TRAINING_THREADS = max(1, CORES // 2)  # the two networks train side by side
-
-
-if CONFIG.source.kind == "cds":  # the profile is the machine's word on it, the configuration the user's
-    allowed = getattr(workflow.global_resources.get("cds_requests"), "value", None)  # None, too, in a dry run
-    requests = min([CONFIG.source.requests, *([] if allowed is None else [int(allowed)])])
-    workflow.register_resource("cds_requests", requests)
-
-
-GRANTED = workflow.global_resources.get("longest_job")
-LONGEST = GRANTED and GRANTED.value  # minutes that the site's queue grants, from its profile
-
-
-def longer(minutes):
-    """Time limit in minutes, a number or a function of the job, once more for each attempt, within the site's limit."""
-
-    def limit(wildcards, attempt):
-        wanted = attempt * (minutes(wildcards) if callable(minutes) else minutes)
-        return wanted if LONGEST is None else min(wanted, int(LONGEST))
-
-    return limit
-
-
-def larger(megabytes):
-    """Memory in MB, a number or a function of the job, once more for each attempt."""
-    return lambda wildcards, attempt: attempt * (megabytes(wildcards) if callable(megabytes) else megabytes)
-
-
-def training_minutes(wildcards):
-    """An hour and six seconds per step; a training that takes longer goes on from its checkpoint at the next attempt."""
-    name = wildcards.get("autoencoder")
-    network = CONFIG.autoencoders[name] if name else CONFIG.forecaster
-    return 60 + sum(phase.steps for phase in network.training.phases) // 10
-
-
-def cycling_minutes(wildcards):
-    """An hour and five minutes per day and member; longer ones go on from their checkpoint, too."""
-    own = CONFIG.experiments[wildcards.experiment]
-    chunk = CHUNKS.get((wildcards.experiment, wildcards.get("stream"), wildcards.get("chunk")))
-    days = own.days if chunk is None else (chunk.end - chunk.begin).days
-    return 60 + 5 * days * own.members
 
 
 STRUCTURE_CODE = (
@@ -102,21 +59,6 @@ STRUCTURE_CODE = (
     "covariance/harmonics",
     *(f"verification/{name}" for name in ("aggregation", "lags", "physics", "regions", "spectra", "tails")),
 )
-
-
-# One process per GPU that the profile grants, on each node. Text of the shell and no parameter: how many processes
-# train is no reason to train again.
-LAUNCH = (
-    "launch=; [ {resources.gpu} -le 1 ] || launch='torchrun --standalone --nproc-per-node {resources.gpu} --no-python --'; "
-    '[ {resources.nodes} -le 1 ] || launch="srun --nodes {resources.nodes} --ntasks {resources.nodes} torchrun'
-    " --nnodes {resources.nodes} --nproc-per-node $(({resources.gpu} / {resources.nodes})) --rdzv-backend c10d"
-    ' --rdzv-id $SLURM_JOB_ID --rdzv-endpoint $(hostname):29400 --no-python --"; '
-)
-
-
-def launched(command):
-    """The command by as many processes as there are GPUs and nodes."""
-    return f"{LAUNCH}$launch {command}"
 
 
 def one_of(names):
@@ -181,19 +123,6 @@ def download_settings(wildcards):
         else settings("step_hours", "state.surface")
     )
     return own | chosen | {"days": CONFIG.days(dataset, month)}
-
-
-def days_in_queue(wildcards):
-    """Minutes that a request may take, with a day for its download."""
-    return round(CONFIG.source.patience.queue / 60) + 1440
-
-
-def month_mb(wildcards):
-    """Memory of a job that makes states: a month of them from ERA5, held twice where times are missing."""
-    if SIMULATED:
-        return 3000
-    values = len(CONFIG.state.channels) * CONFIG.grid.latitudes * CONFIG.grid.longitudes
-    return 3000 + 2 * 4 * values * 31 * (24 // CONFIG.step_hours) // 10**6
 
 
 def autoencoder_settings(wildcards):
@@ -355,19 +284,13 @@ def bootstrap_results(name):
     return [RUN.scores(name), RUN.forecast_scores(name), RUN.errors(space_of(name))]
 
 
-def no_bootstrap(wildcards):
-    """Why no autoencoder is trained on forecasts."""
-    raise ValueError(
-        f"no experiment of run '{CONFIG.name}' is of suite `bootstrap`: add an autoencoder with forecast_days and an "
-        "experiment of it"
-    )
+def missing_suite(suite, remedy):
+    """Input function that says why nothing is made of a suite without experiments."""
 
+    def refuse(wildcards):
+        raise ValueError(f"no experiment of run '{CONFIG.name}' is of suite `{suite}`: add {remedy}")
 
-def no_sizes(wildcards):
-    """Why there is no sweep."""
-    raise ValueError(
-        f"no experiment of run '{CONFIG.name}' is of suite `sizes`: add autoencoders and experiments of it"
-    )
+    return refuse
 
 
 def real_observations(wildcards):

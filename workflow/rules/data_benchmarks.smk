@@ -19,7 +19,7 @@ rule compare_loaders:
         mem_mb=larger(4000),
         runtime=longer(60),
     params:
-        code=code("store/", "experiment/data_rates", "peers/zarr_runner"),
+        code=code("store/", "experiment/data_rates", "experiment/timing", "peers/zarr_runner"),
         run=RUN.root,
     shell:
         "lara compare-loaders --run {params.run} --threads 1 2>&1 | tee {log}"
@@ -43,7 +43,7 @@ rule measure_ingestion:
         mem_mb=larger(4000),
         runtime=longer(60),
     params:
-        code=code("sources/", "experiment/data_rates"),
+        code=code("sources/", "experiment/data_rates", "experiment/timing"),
         run=RUN.root,
     shell:
         "lara measure-ingestion --run {params.run} --threads 1 2>&1 | tee {log}"
@@ -63,10 +63,10 @@ rule measure_archive:
         "../../envs/cpu.yaml"
     threads: CORES  # times are compared
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=larger(4000),
+        runtime=longer(60),
     params:
-        code=code("store/", "experiment/archive_rates"),
+        code=code("store/", "experiment/archive_rates", "experiment/timing"),
         run=RUN.root,
     shell:
         "lara measure-archive --run {params.run} --threads 1 2>&1 | tee {log}"

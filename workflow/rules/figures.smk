@@ -170,13 +170,15 @@ rule paper_figures:
 rule fig7_latent_size:
     """Autoencoders of several sizes with their own training budgets, their B and their analyses: the suite `sizes`."""
     input:
-        [RUN.figure("fig7_latent_size")] if SIZES else no_sizes,
+        [RUN.figure("fig7_latent_size")] if SIZES else missing_suite("sizes", "autoencoders and experiments of it"),
 
 
 rule exp4_forecast_autoencoder:
     """An autoencoder trained on forecasts, its B, its tuning and its analyses beside the OSSE's: suite `bootstrap`."""
     input:
-        [RUN.figure("exp4_forecast_autoencoder")] if BOOTSTRAP else no_bootstrap,
+        [RUN.figure("exp4_forecast_autoencoder")]
+        if BOOTSTRAP
+        else missing_suite("bootstrap", "an autoencoder with forecast_days and an experiment of it"),
 
 
 rule fig3_gdas:

@@ -20,8 +20,8 @@ rule report_production:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=larger(4000),
+        runtime=longer(120),
     params:
         settings=settings("production", "verification.headline"),
         code=code(
@@ -51,8 +51,8 @@ rule average_months:
         "../../envs/cpu.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=larger(4000),
+        runtime=longer(120),
     params:
         code=code("experiment/averaging", "experiment/computing", "store/means"),
         run=RUN.root,

@@ -16,7 +16,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from lara.config import checks
-from lara.config.computing import Archive, Dask
+from lara.config.computing import Dask
 from lara.config.experiments import (
     MODEL_SPACE,
     BackgroundError,
@@ -29,7 +29,7 @@ from lara.config.experiments import (
     Tuning,
     Verification,
 )
-from lara.config.production import Chunk, Production, Stream
+from lara.config.production import Archive, Chunk, Production, Stream
 from lara.config.quality import QualityControl
 from lara.config.sections import (
     Autoencoder,

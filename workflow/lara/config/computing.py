@@ -1,15 +1,12 @@
-"""Sections of the configuration: where dask computes, and with how many bits an archive keeps its variables."""
+"""Section of the configuration: where dask computes."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
-from lara.config.sections import Count, Name, Positive, Section
-from lara.variables import VARIABLES
-
-Bits = Annotated[int, Field(ge=1, le=23)]
+from lara.config.sections import Count, Positive, Section
 
 
 class Dask(Section):
@@ -30,22 +27,4 @@ class Dask(Section):
     def _reached(self) -> Dask:
         if self.address is not None and self.scheduler != "distributed":
             raise ValueError(f"address {self.address} is of a cluster: set scheduler to distributed")
-        return self
-
-
-class Archive(Section):
-    """How archived variables are stored."""
-
-    keepbits: dict[Name, Bits] = Field(
-        default_factory=dict,
-        description="bits of the mantissa kept of a variable, by short name, of 23: rounded to the nearest, a relative"
-        " error of at most 2^-(bits+1), and compressed by zstd; all bits and no compression of small chunks where"
-        " unnamed [1]",
-    )
-
-    @model_validator(mode="after")
-    def _known(self) -> Archive:
-        for name in self.keepbits:
-            if name not in VARIABLES:
-                raise ValueError(f"keepbits.{name}: '{name}' is not a variable: use {', '.join(VARIABLES)}")
         return self

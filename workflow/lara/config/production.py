@@ -1,4 +1,4 @@
-"""Sections of the configuration: how cycled experiments are cut into jobs, and how often a job can go on from.
+"""Sections of the configuration: how cycled experiments are cut into jobs, saved on their way, and archived.
 
 A stream is a chain of jobs that begins from a background of its own; streams run side by side. Its spin-up is cycled
 and not published, so that what is published of it has forgotten its start.
@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from lara.config.experiments import Comparison
 from lara.config.sections import Count, Moment, Name, Section
+from lara.variables import VARIABLES
+
+Bits = Annotated[int, Field(ge=1, le=23)]
 
 
 class Stream(Section):
@@ -56,9 +60,31 @@ class Production(Comparison):
         description="streams by experiment and name, which tile its period; an experiment not named is one job",
     )
 
+    def later(self, experiment: str) -> dict[str, Stream]:
+        """Streams of an experiment that begin where another ends."""
+        return dict(list(self.streams.get(experiment, {}).items())[1:])
+
     def chunks(self, experiment: str) -> list[Chunk]:
         """Jobs of an experiment, stream by stream in order; none where it is one job."""
         return [chunk for name, one in self.streams.get(experiment, {}).items() for chunk in _chunks(name, one)]
+
+
+class Archive(Section):
+    """How archived variables are stored."""
+
+    keepbits: dict[Name, Bits] = Field(
+        default_factory=dict,
+        description="bits of the mantissa kept of a variable, by short name, of 23: rounded to the nearest, a relative"
+        " error of at most 2^-(bits+1), and compressed by zstd; all bits and no compression of small chunks where"
+        " unnamed [1]",
+    )
+
+    @model_validator(mode="after")
+    def _known(self) -> Archive:
+        for name in self.keepbits:
+            if name not in VARIABLES:
+                raise ValueError(f"keepbits.{name}: '{name}' is not a variable: use {', '.join(VARIABLES)}")
+        return self
 
 
 @dataclass(frozen=True)

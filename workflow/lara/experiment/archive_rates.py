@@ -19,13 +19,13 @@ import xarray as xr
 
 from lara import receipts, store
 from lara.experiment import computing
-from lara.experiment.data_rates import rates
 from lara.experiment.run import Run
-from lara.experiment.scoring import states_of
+from lara.experiment.scoring import KINDS, states_of
+from lara.experiment.timing import rates, take_turns
 
-TURNS = 5
-KINDS = {"analysis": "", "background": "_background"}
+BARE = "bare arrays"  # saved by NumPy, read from a memory map
 Fields = dict[str, np.ndarray]
+Ways = dict[str, Callable[[], object]]
 
 
 def measure_archive(run: Run, progress: Callable[[int, int], None]) -> pd.DataFrame:
@@ -35,66 +35,53 @@ def measure_archive(run: Run, progress: Callable[[int, int], None]) -> pd.DataFr
         fields = {kind: states_of(run, archive.sel(time=times), suffix) for kind, suffix in KINDS.items()}
     with tempfile.TemporaryDirectory(dir=run.layout.root) as folder:
         path, bare = Path(folder) / "archive.zarr", Path(folder) / "bare"
-        _write(run, path, times, fields)
-        _save(bare, fields)
-        return pd.concat(_compare(run, path, times, fields, bare, progress), ignore_index=True)
+        day = len(computing.days(times)[0])
+        writing: Ways = {
+            BARE: lambda: _save(bare, fields),
+            "LARA, day by day": lambda: _write(run, path, times, fields, day),
+            "LARA, at once": lambda: _write(run, path, times, fields),
+        }
+        tables = [_table("write a month", sum(states.nbytes for states in fields.values()), writing)]
+        tasks = _reading(run, path, times, bare)
+        for number, (task, (size, ways)) in enumerate(tasks.items(), start=1):
+            progress(number, 1 + len(tasks))
+            tables.append(_table(task, size, ways))
+        progress(1 + len(tasks), 1 + len(tasks))
+        return pd.concat(tables, ignore_index=True)
 
 
-def _compare(
-    run: Run, path: Path, times: np.ndarray, fields: Fields, bare: Path, progress: Callable[[int, int], None]
-) -> list[pd.DataFrame]:
-    """A table per task."""
-    day, middle = len(computing.days(times)[0]), len(times) // 2
-    y, x = (size // 2 for size in run.grid.shape)
-    opened = store.open_archive(path)
-    tasks: dict[str, tuple[int, dict[str, Callable[[], object]]]] = {
-        "write a month": (
-            _size(fields),
-            {
-                "np.save": lambda: _save(bare, fields),
-                "LARA, at once": lambda: _write(run, path, times, fields),
-                "LARA, day by day": lambda: _write(run, path, times, fields, day),
-            },
-        ),
+def _table(task: str, size: int, ways: Ways) -> pd.DataFrame:
+    """Rates of the ways of a task, in MB/s."""
+    table = rates(take_turns(ways, clock.perf_counter), size / 1e6, BARE, "MB")
+    table.insert(0, "task", task)
+    return table
+
+
+def _reading(run: Run, path: Path, times: np.ndarray, bare: Path) -> dict[str, tuple[int, Ways]]:
+    """Bytes and ways of each task that reads."""
+    opened, middle, (y, x) = store.open_archive(path), len(times) // 2, (size // 2 for size in run.grid.shape)
+
+    def mapped() -> np.ndarray:
+        return np.load(bare / "analysis.npy", mmap_mode="r")
+
+    whole = mapped().nbytes
+    return {
         "read a month": (
-            _size(fields) // 2,
-            {
-                "np.memmap": lambda: np.array(np.load(bare / "analysis.npy", mmap_mode="r")),
-                "LARA": lambda: states_of(run, opened, ""),
-            },
+            whole,
+            {BARE: lambda: np.array(mapped()), "LARA": lambda: states_of(run, opened, "")},
         ),
         "read a map": (
-            _size(fields) // 2 // len(times),
+            whole // len(times),
             {
-                "np.memmap": lambda: np.array(np.load(bare / "analysis.npy", mmap_mode="r")[middle]),
+                BARE: lambda: np.array(mapped()[middle]),
                 "LARA": lambda: states_of(run, opened.isel(time=[middle]), ""),
             },
         ),
         "read a variable at a place": (
             4 * len(times),
-            {
-                "np.memmap": lambda: np.array(np.load(bare / "analysis.npy", mmap_mode="r")[:, 0, y, x]),
-                "LARA": lambda: _place(opened, run, y, x),
-            },
+            {BARE: lambda: np.array(mapped()[:, 0, y, x]), "LARA": lambda: _place(opened, run, y, x)},
         ),
     }
-    tables = []
-    for number, (task, (size, ways)) in enumerate(tasks.items()):
-        table = _timed(ways, size, next(iter(ways)))
-        table.insert(0, "task", task)
-        tables.append(table)
-        progress(number + 1, len(tasks))
-    return tables
-
-
-def _timed(ways: dict[str, Callable[[], object]], size: int, reference: str) -> pd.DataFrame:
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(TURNS + 1):
-        for name, way in ways.items():
-            begin = clock.perf_counter()
-            way()
-            seconds[name].append(clock.perf_counter() - begin)
-    return rates(seconds, size / 1e6, reference, "MB")
 
 
 def _write(run: Run, path: Path, times: np.ndarray, fields: Fields, block: int | None = None) -> None:
@@ -120,7 +107,3 @@ def _place(archive: xr.Dataset, run: Run, y: int, x: int) -> np.ndarray:
     """The first channel over time at a grid point."""
     name = run.channels.channels[0].meta.archive_name
     return archive[name].isel(latitude=y, longitude=x).load(scheduler="synchronous").values
-
-
-def _size(fields: Fields) -> int:
-    return sum(states.nbytes for states in fields.values())

@@ -21,6 +21,7 @@ import pandas as pd
 from lara.experiment import deliveries
 from lara.experiment.peers import run_peer
 from lara.experiment.run import Run
+from lara.experiment.timing import rates, take_turns
 from lara.grid import Grid
 from lara.sources import grib
 from lara.sources.messages import decode_all
@@ -28,7 +29,6 @@ from lara.sources.regrid import METHODS, regridding
 from lara.store import StateStore
 
 BATCHES, SAMPLES, LENGTH = 40, 16, 2  # sequences of two states are what the forecaster's first phase reads
-TURNS = 5
 MAPPED, BARE = "memory map", "eccodes alone"
 
 
@@ -99,13 +99,7 @@ def ingestion_rates(
         model = np.empty((*expected.shape[:2], *regrid.target.shape), np.float32)
         steps[f"decoded, checked, {method}"] = partial(grib.read, path, expected, regrid, model)
         steps[f"{method} alone"] = partial(_regrid, regrid, own, model)
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
-    for turn in range(TURNS + 1):
-        for name, step in steps.items():
-            begin = clock.process_time()
-            step()
-            seconds[name].append(clock.process_time() - begin)
-        progress(turn + 1, TURNS + 1)
+    seconds = take_turns(steps, clock.process_time, progress)
     return rates(seconds, expected.shape[0] * expected.shape[1], BARE, "fields")
 
 
@@ -113,18 +107,3 @@ def _regrid(regrid: grib.Regridding, states: np.ndarray, into: np.ndarray) -> No
     """Field by field, as `grib.read` does it."""
     for place in np.ndindex(states.shape[:2]):
         regrid.fill(into[place], states[place].astype(np.float64))
-
-
-def rates(seconds: dict[str, list[float]], items: float, reference: str, what: str) -> pd.DataFrame:
-    """Median, quartiles and rate by name; the first turn does not count."""
-    rows = [
-        {
-            "name": name,
-            **dict(zip(("ms", "ms_25", "ms_75"), 1e3 * np.quantile(taken[1:], (0.5, 0.25, 0.75)), strict=True)),
-        }
-        for name, taken in seconds.items()
-    ]
-    table = pd.DataFrame(rows).set_index("name")
-    table[f"{what}_per_s"] = 1e3 * items / table["ms"]
-    table["over_reference"] = table.loc[reference, "ms"] / table["ms"]
-    return table.assign(reference=reference, turns=len(next(iter(seconds.values()))) - 1).reset_index()

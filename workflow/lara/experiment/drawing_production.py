@@ -35,8 +35,8 @@ def draw_seams(run: Run) -> Figure:
 
 def _joined(run: Run) -> list[np.datetime64]:
     """Where streams of the suite join."""
-    names = [name for name in run.config.suite("production") if name in run.config.production.streams]
-    return sorted({time(one.begin) for name in names for one in list(run.config.production.streams[name].values())[1:]})
+    names = run.config.suite("production")
+    return sorted({time(one.begin) for name in names for one in run.config.production.later(name).values()})
 
 
 FIGURES: dict[str, Callable[[Run], Figure]] = {

@@ -42,7 +42,7 @@ class Join:
 
 def joins(run: Run, name: str) -> list[Join]:
     """Joins of an experiment's streams, in order."""
-    later = list(run.config.production.streams.get(name, {}).items())[1:]
+    later = run.config.production.later(name).items()
     return [Join(name, stream, time(one.first), time(one.begin)) for stream, one in later]
 
 
@@ -133,5 +133,4 @@ def _truth(run: Run, join: Join) -> StateStore:
 
 def _means(run: Run, fields: np.ndarray) -> np.ndarray:
     """Area means of squares (time, channel)."""
-    share = run.grid.area_weights / run.grid.area_weights.sum()
-    return np.einsum("tcyx,yx->tc", fields.astype(np.float64) ** 2, share)
+    return np.einsum("tcyx,yx->tc", fields.astype(np.float64) ** 2, run.grid.area_shares)

@@ -72,9 +72,8 @@ def quantities(run: Run) -> xr.DataArray:
 
 def global_means(run: Run, dataset: str, times: np.ndarray) -> np.ndarray:
     """Area means of the truth (time, channel), SI."""
-    share = run.grid.area_weights / run.grid.area_weights.sum()
     with computing.client(run.config.dask):
-        means = computing.each(partial(_means, run.store(dataset), share), computing.months(times))
+        means = computing.each(partial(_means, run.store(dataset), run.grid.area_shares), computing.months(times))
     return np.concatenate(means)
 
 

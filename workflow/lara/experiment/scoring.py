@@ -36,11 +36,6 @@ def score_experiment(run: Run, name: str) -> xr.Dataset:
         return xr.concat(computing.each(score, computing.months(archive["time"].values)), "time")
 
 
-def months_of(archive: xr.Dataset) -> list[xr.Dataset]:
-    """An archive cut at calendar months."""
-    return [archive.sel(time=str(month)) for month in np.unique(archive["time"].values.astype("M8[M]"))]
-
-
 def finish_scores(run: Run, name: str, sums: xr.Dataset) -> pd.DataFrame:
     """Scores (SI; acc 1) by period, kind, region and channel over n times after an experiment's spin-up.
 
@@ -62,7 +57,8 @@ def score_local_times(run: Run, name: str) -> pd.DataFrame:
     surface = [channel.name for channel in run.channels.channels if channel.level is None]
     hours_of_day = np.unique(archive["time"].dt.hour.values)
     parts = []
-    for month in months_of(archive):
+    for times in computing.months(archive["time"].values):
+        month = archive.sel(time=times)
         for hour in hours_of_day[np.isin(hours_of_day, month["time"].dt.hour)]:
             share = regions.local_times(run.grid.longitude, run.grid.area_weights, float(hour))
             chosen = month.isel(time=month["time"].dt.hour.values == hour)

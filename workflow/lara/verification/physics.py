@@ -31,7 +31,7 @@ States = Float[np.ndarray, "time channel lat lon"]
 
 def budgets(states: States, channels: Channels, grid: Grid) -> dict[str, Float[np.ndarray, " time"]]:
     """`mass` (Pa), `moisture` (kg m⁻²), `energy` (J m⁻²), those whose variables the states have."""
-    share = grid.area_weights / grid.area_weights.sum()
+    share = grid.area_shares
     held, found = set(channels.variables), {}
     if "msl" in held:
         found["mass"] = np.einsum("tyx,yx->t", states[:, channels.index("msl")].astype(np.float64), share)
@@ -83,7 +83,7 @@ def _geostrophic(increment: States, channels: Channels, grid: Grid) -> xr.Datase
 
 
 def _hydrostatic(states: States, background: States, channels: Channels, grid: Grid) -> xr.Dataset:
-    share, levels = grid.area_weights / grid.area_weights.sum(), channels.levels("t")
+    share, levels = grid.area_shares, channels.levels("t")
     z = [channels.index("z", level) for level in levels]
     height = (states[:, z] - background[:, z]).astype(np.float64)
     warmth = _virtual(states, channels) - _virtual(background, channels)

@@ -14,7 +14,6 @@ from matplotlib.figure import Figure
 from lara.verification.figures import style
 
 SMOOTH = 30  # days of the running mean
-YEAR = 365.2425
 
 
 @style.styled
