@@ -70,6 +70,7 @@ def ready(world, tmp_path, values):
     """A run of which the cycling is left to do, in a folder for Snakemake."""
     root = tmp_path / "results" / "world"
     run = worlds.copied(world, root, values)
+    worlds.unlinked(root / "data")  # the receipts below are this run's alone
     for name in run.config.datasets:
         run.layout.dataset_receipt(name).write_text(name)
     return Run(run.config, Layout(root))
