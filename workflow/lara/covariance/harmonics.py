@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
-from torch_harmonics.legendre import dlegpoly, legpoly
 
 from lara.grid import Grid
 
@@ -45,6 +44,8 @@ class Harmonics:
     @classmethod
     def of(cls, grid: Grid) -> Self:
         """Harmonics of triangular truncation, as many as rows (one less with poles) and longitudes tell apart."""
+        from torch_harmonics.legendre import dlegpoly, legpoly  # here: seconds, which most commands need not spend
+
         colatitude = torch.from_numpy(np.deg2rad(90.0 - grid.latitude))
         weights = torch.from_numpy(grid.area_weights[:, 0].copy())
         poles = bool((np.abs(grid.latitude) > 90.0 - 1e-6).any())
