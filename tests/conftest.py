@@ -1,6 +1,5 @@
 """What every test shares: one thread, fixed seeds, small sealed datasets, and data that may be absent."""
 
-import fcntl
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from lara import store
 from lara.experiment.run import Run
 from lara.grid import Grid
 from lara.state import Channels
-from repository import REPOSITORY, snakemake
+from repository import tiny
 
 torch.set_num_threads(1)
 
@@ -43,11 +42,8 @@ def shared_data():
 
 @pytest.fixture(scope="session")
 def finished():
-    """The folder of the tiny run, finished; test processes wait for one another, as Snakemake locks its folder."""
-    with (REPOSITORY / "results" / ".tests.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        snakemake("--configfile", "config/tiny.yaml")
-    return REPOSITORY / "results" / "tiny"
+    """The folder of the tiny run, finished."""
+    return tiny("all")
 
 
 @pytest.fixture(scope="session")

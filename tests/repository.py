@@ -1,5 +1,6 @@
 """Snakemake as the user runs it, in this repository."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -15,6 +16,15 @@ def snakemake(*arguments: str) -> str:
     done = subprocess.run(command, cwd=REPOSITORY, env=environment, text=True, capture_output=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
+
+
+def tiny(*targets: str) -> Path:
+    """Folder of the tiny run, with these targets made if they were not; test processes wait for one another, as
+    Snakemake locks its folder."""
+    with (REPOSITORY / "results" / ".tests.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        snakemake("--configfile", "config/tiny.yaml", "--", *targets)
+    return REPOSITORY / "results" / "tiny"
 
 
 def snakemake_elsewhere(folder: Path, config: Path, *words: str) -> subprocess.CompletedProcess:

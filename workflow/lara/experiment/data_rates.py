@@ -106,4 +106,4 @@ def ingestion_rates(
 def _regrid(regrid: grib.Regridding, states: np.ndarray, into: np.ndarray) -> None:
     """Field by field, as `grib.read` does it."""
     for place in np.ndindex(states.shape[:2]):
-        regrid.fill(into[place], states[place].astype(np.float64))
+        regrid.fill(into[place], states[place])

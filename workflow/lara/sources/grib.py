@@ -10,9 +10,10 @@ zero there.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64
+from jaxtyping import Bool, Float32
 
 from lara.grid import Grid
 from lara.sources.mesh import GribError, Mesh
@@ -48,13 +49,12 @@ class Expected:
         return len(self.times), len(self.channels), *self.grid.shape
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(NamedTuple):
     """One field: positions of its time and its channel, values (latitude, longitude) in SI units, ERA5T or not."""
 
     time: int
     channel: int
-    values: Float64[np.ndarray, "latitude longitude"]
+    values: Float32[np.ndarray, "latitude longitude"]
     preliminary: bool
 
 
@@ -156,12 +156,13 @@ class _Audit:
         """The field of a message. Raises GribError for one that was not asked for or is of no use."""
         time, channel = self._place(message)
         preliminary = self._preliminary(message.product.expver)
-        if message.mesh not in self.shifts:
-            self.shifts[message.mesh] = message.mesh.columns_east(self.expected.grid)
-        values, shift = message.values(), self.shifts[message.mesh]
+        shift = self.shifts.get(message.mesh)
+        if shift is None:
+            shift = self.shifts[message.mesh] = message.mesh.columns_east(self.expected.grid)
+        values = message.values()
         if shift:
             values = np.roll(values, shift, axis=1)
-        if self.non_negative[channel]:
+        if self.non_negative[channel] and values.min() < 0.0:
             np.maximum(values, 0.0, out=values)
         return Field(time, channel, values, preliminary)
 

@@ -8,7 +8,7 @@ the grid asked for is given, and corners and shape of a message must agree with 
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float32
 
 from lara.grid import Grid
 
@@ -50,8 +50,10 @@ class Mesh:
             raise GribError(self._misfit(grid, wrong))
         return shift % grid.shape[1]
 
-    def field(self, values: Float64[np.ndarray, " points"]) -> Float64[np.ndarray, "latitude longitude"]:
+    def field(self, values: Float32[np.ndarray, " points"]) -> Float32[np.ndarray, "latitude longitude"]:
         """Values in the order of the message as rows from north to south, columns from west to east."""
+        if not self.scan:  # as ECMWF writes them
+            return values.reshape(self.shape)
         i_negative, j_positive, j_consecutive, alternating = (bool(self.scan & bit) for bit in (128, 64, 32, 16))
         lines = values.reshape(self.shape[::-1] if j_consecutive else self.shape)
         if alternating:

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import eccodes
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float32
 
 from lara.sources.mesh import GribError, Mesh
 from lara.variables import VARIABLES
@@ -68,18 +68,26 @@ class Message:
         day = f"{self.date // 10000}-{self.date // 100 % 100:02d}-{self.date % 100:02d}"
         return f"message {self.number} ({self.product.title}, {day}T{self.clock // 100:02d}:{self.clock % 100:02d})"
 
-    def values(self) -> Float64[np.ndarray, "latitude longitude"]:
+    def values(self) -> Float32[np.ndarray, "latitude longitude"]:
         """The field, rows north to south, west to east. Raises GribError for a missing or implausible value."""
         try:
             size = eccodes.codes_get_size(self.handle, "values")
             if size != self.mesh.shape[0] * self.mesh.shape[1]:  # before memory is taken for them
                 raise GribError(f"has {size} values for a grid of {self.mesh}")
             eccodes.codes_set_double(self.handle, "missingValue", _ABSENT)
-            values = eccodes.codes_get_double_array(self.handle, "values")
+            values = _values(self.handle)
         except eccodes.CodesInternalError as error:
             raise GribError(f"cannot be decoded ({error})") from error
         require_sound(values, self.product.name)
         return self.mesh.field(values)
+
+
+def _values(handle: int) -> Float32[np.ndarray, " points"]:
+    """The values of a message, from what eccodes gives as double where its packing (plain floats, say) has no other."""
+    try:
+        return eccodes.codes_get_float_array(handle, "values")
+    except eccodes.CodesInternalError:
+        return eccodes.codes_get_double_array(handle, "values").astype(np.float32)
 
 
 def require_sound(values: np.ndarray, name: str | None) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import netCDF4
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float32
 
 from lara.sources.mesh import GribError, Mesh
 from lara.sources.messages import Message, Product, require_sound
@@ -34,10 +34,10 @@ class Slab(Message):
     variable: Any
     index: tuple[int, ...]
 
-    def values(self) -> Float64[np.ndarray, "latitude longitude"]:
+    def values(self) -> Float32[np.ndarray, "latitude longitude"]:
         """The field, rows north to south, west to east. Raises GribError for a missing or implausible value."""
         try:
-            values = np.asarray(self.variable[self.index], dtype=np.float64)
+            values = np.asarray(self.variable[self.index], dtype=np.float32)
         except (OSError, RuntimeError) as error:
             raise GribError(f"cannot be decoded ({error})") from error
         require_sound(values, self.product.name)
