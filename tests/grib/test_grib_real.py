@@ -60,7 +60,7 @@ def test_an_ensemble_is_refused_where_one_reanalysis_is_expected(shared_data):
 def test_real_era5_of_a_region_is_what_eccodes_prints(shared_data):
     """2 m temperature, 0.25°, 60 to 30° N: read point by point, and refused as a global field."""
     path = shared_data / "cfgrib_era5-single-level-scalar-time.grib"
-    (message,) = [(str(found), found.mesh, found.values()) for found in messages(path)]
+    (message,) = [(str(found), found.kind.mesh, found.values()) for found in messages(path)]
     title, mesh, values = message
     (rows,) = printed(path).values()
     assert title == "message 1 (t2m, 2017-01-01T12:00)" and mesh.shape == (121, 201)

@@ -16,8 +16,8 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from lara.grid import Grid
-from lara.sources.mesh import GribError, Mesh
-from lara.sources.messages import Message, messages
+from lara.sources.mesh import GribError
+from lara.sources.messages import Kind, Message, messages
 from lara.sources.netcdf import NETCDF, ZIP, slabs
 from lara.sources.regrid import Regridding
 from lara.state import Channels
@@ -116,7 +116,7 @@ def fields(path: Path, expected: Expected) -> Iterator[Field]:
     audit = _Audit(expected)
     try:
         for message in _messages(path):
-            if expected.member not in (None, message.product.member):
+            if expected.member not in (None, message.kind.product.member):
                 continue
             try:
                 yield audit.admit(message)
@@ -139,6 +139,15 @@ def _messages(path: Path) -> Iterator[Message]:
     return slabs(path) if start in (ZIP, *NETCDF) else messages(path)
 
 
+class _Place(NamedTuple):
+    """Where the messages of a kind belong, and what is to be done to them."""
+
+    channel: int
+    preliminary: bool
+    columns_east: int
+    non_negative: bool
+
+
 class _Audit:
     """Compares messages with what was asked for and keeps account of what came."""
 
@@ -149,22 +158,20 @@ class _Audit:
         self.times = {_clock(time): position for position, time in enumerate(expected.times)}
         channels = enumerate(expected.channels.channels)
         self.channels = {(channel.variable, channel.level): position for position, channel in channels}
-        self.non_negative = [channel.meta.non_negative for channel in expected.channels.channels]
-        self.shifts: dict[Mesh, int] = {}
+        self.places: dict[Kind, _Place] = {}
 
     def admit(self, message: Message) -> Field:
         """The field of a message. Raises GribError for one that was not asked for or is of no use."""
-        time, channel = self._place(message)
-        preliminary = self._preliminary(message.product.expver)
-        shift = self.shifts.get(message.mesh)
-        if shift is None:
-            shift = self.shifts[message.mesh] = message.mesh.columns_east(self.expected.grid)
+        place = self.places.get(message.kind)
+        if place is None:
+            place = self.places[message.kind] = self._place(message.kind)
+        time = self._time(message, place.channel)
         values = message.values()
-        if shift:
-            values = np.roll(values, shift, axis=1)
-        if self.non_negative[channel] and values.min() < 0.0:
+        if place.columns_east:
+            values = np.roll(values, place.columns_east, axis=1)
+        if place.non_negative and values.min() < 0.0:
             np.maximum(values, 0.0, out=values)
-        return Field(time, channel, values, preliminary)
+        return Field(time, place.channel, values, place.preliminary)
 
     def missing(self) -> list[str]:
         """A fault for fields that did not come, if any."""
@@ -175,17 +182,25 @@ class _Audit:
         first = f"{self.expected.channels.names[channel]} at {self.expected.times[time].astype('datetime64[m]')}"
         return [f"{len(absent)} of {self.seen.size} fields are missing, the first is {first}"]
 
-    def _place(self, message: Message) -> tuple[int, int]:
-        product = message.product
-        channel = self.channels.get((product.name or "", product.level))
+    def _time(self, message: Message, channel: int) -> int:
+        """Position of the time of a message, noted as seen."""
         time = self.times.get((message.date, message.clock))
-        if product.problem or channel is None or time is None:
-            raise GribError(product.problem or "was not asked for")
+        if time is None:
+            raise GribError("was not asked for")
         if first := self.seen[time, channel]:
-            hint = f" (it is of ensemble member {message.product.member})" if message.product.member else ""
-            raise GribError(f"repeats message {first}{hint}")
+            member = message.kind.product.member
+            raise GribError(f"repeats message {first}{f' (it is of ensemble member {member})' if member else ''}")
         self.seen[time, channel] = message.number
-        return time, channel
+        return time
+
+    def _place(self, kind: Kind) -> _Place:
+        product = kind.product
+        channel = self.channels.get((product.name or "", product.level))
+        if product.problem or channel is None:
+            raise GribError(product.problem or "was not asked for")
+        non_negative = self.expected.channels.channels[channel].meta.non_negative
+        columns = kind.mesh.columns_east(self.expected.grid)
+        return _Place(channel, self._preliminary(product.expver), columns, non_negative)
 
     def _preliminary(self, expver: str) -> bool:
         if expver == PRELIMINARY and not self.expected.preliminary:

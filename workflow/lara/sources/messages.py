@@ -50,6 +50,14 @@ class Product:
     problem: str | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Kind:
+    """What messages of a kind have in common; one is equal to none but itself."""
+
+    product: Product
+    mesh: Mesh
+
+
 @dataclass(slots=True)
 class Message:
     """One message of a file, usable until the next is taken.
@@ -59,27 +67,28 @@ class Message:
 
     number: int
     handle: int
-    product: Product
-    mesh: Mesh
+    kind: Kind
     date: int
     clock: int
 
     def __str__(self) -> str:
         day = f"{self.date // 10000}-{self.date // 100 % 100:02d}-{self.date % 100:02d}"
-        return f"message {self.number} ({self.product.title}, {day}T{self.clock // 100:02d}:{self.clock % 100:02d})"
+        return (
+            f"message {self.number} ({self.kind.product.title}, {day}T{self.clock // 100:02d}:{self.clock % 100:02d})"
+        )
 
     def values(self) -> Float32[np.ndarray, "latitude longitude"]:
         """The field, rows north to south, west to east. Raises GribError for a missing or implausible value."""
         try:
             size = eccodes.codes_get_size(self.handle, "values")
-            if size != self.mesh.shape[0] * self.mesh.shape[1]:  # before memory is taken for them
-                raise GribError(f"has {size} values for a grid of {self.mesh}")
+            if size != self.kind.mesh.size:  # before memory is taken for them
+                raise GribError(f"has {size} values for a grid of {self.kind.mesh}")
             eccodes.codes_set_double(self.handle, "missingValue", _ABSENT)
             values = _values(self.handle)
         except eccodes.CodesInternalError as error:
             raise GribError(f"cannot be decoded ({error})") from error
-        require_sound(values, self.product.name)
-        return self.mesh.field(values)
+        require_sound(values, self.kind.product.name)
+        return self.kind.mesh.field(values)
 
 
 def _values(handle: int) -> Float32[np.ndarray, " points"]:
@@ -107,17 +116,18 @@ def messages(path: Path) -> Iterator[Message]:
     Raises GribError where the file holds anything but GRIB and zeros, at a message that is cut off or does not end
     in "7777", and at one that is not on a regular grid; FileNotFoundError for an absent file.
     """
-    kinds: dict[bytes, tuple[Product, Mesh]] = {}
+    kinds: dict[bytes, Kind] = {}
     with path.open("rb") as stream, _mapped(stream) as data:
         for number, place in enumerate(_frames(data), start=1):
             try:
                 handle = _handle(data, place)
                 try:
-                    kind = _kind(data, place)
-                    if kind not in kinds:
-                        kinds[kind] = _product(handle), _mesh(handle)
+                    common = _common(data, place)
+                    kind = kinds.get(common)
+                    if kind is None:
+                        kind = kinds[common] = Kind(_product(handle), _mesh(handle))
                     date, clock = eccodes.codes_get_long(handle, "dataDate"), eccodes.codes_get_long(handle, "dataTime")
-                    yield Message(number, handle, *kinds[kind], date, clock)
+                    yield Message(number, handle, kind, date, clock)
                 finally:
                     eccodes.codes_release(handle)
             except (GribError, eccodes.CodesInternalError) as error:
@@ -175,7 +185,7 @@ def _length(start: bytes) -> int:
     return length
 
 
-def _kind(data: mmap.mmap, place: slice) -> bytes:
+def _common(data: mmap.mmap, place: slice) -> bytes:
     """All sections before the data, without the time: equal for messages that differ in time and values alone."""
     begin, stop = place.start, place.stop
     if data[begin + 7] == 1:

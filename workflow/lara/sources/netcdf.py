@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from lara.sources.mesh import GribError, Mesh
-from lara.sources.messages import Message, Product, require_sound
+from lara.sources.messages import Kind, Message, Product, require_sound
 from lara.variables import VARIABLES
 
 ZIP, NETCDF = b"PK\x03\x04", (b"\x89HDF", b"CDF\x01", b"CDF\x02", b"CDF\x05")
@@ -40,8 +40,8 @@ class Slab(Message):
             values = np.asarray(self.variable[self.index], dtype=np.float32)
         except (OSError, RuntimeError) as error:
             raise GribError(f"cannot be decoded ({error})") from error
-        require_sound(values, self.product.name)
-        return self.mesh.field(values.ravel())
+        require_sound(values, self.kind.product.name)
+        return self.kind.mesh.field(values.ravel())
 
 
 def slabs(path: Path) -> Iterator[Slab]:
@@ -99,7 +99,7 @@ def _slabs(dataset: netCDF4.Dataset) -> Iterator[Slab]:
             what = _product(name, levels[level], expvers[time])
             day, clock = str(times[time]).split("T")
             date = int(day.replace("-", "")), int(clock.replace(":", ""))
-            yield Slab(0, 0, what, mesh, *date, variable, index)
+            yield Slab(0, 0, Kind(what, mesh), *date, variable, index)
 
 
 def _mesh(dataset: netCDF4.Dataset) -> Mesh:
