@@ -108,7 +108,8 @@ CAPTIONS: dict[str, tuple[str, str]] = {
     "fig7_latent_size": (
         "networks",
         "Reconstruction error, correlations in B_z and analysis error against compression, the PCA of the same size "
-        "beside each: a larger latent space loses less and correlates more.",
+        "beside each, every size with its own tuned factors: what a smaller latent space loses, a B that is diagonal "
+        "in fewer elements may give back.",
     ),
     "exp4_forecast_autoencoder": (
         "networks",
