@@ -219,7 +219,7 @@ def test_what_nobody_asks_for_is_not_checked(values):
     """Without experiments to tune the search needs no validation stretch of its length; without cases, none to show
     them; without its experiments, a suite needs no reference."""
     values["experiments"] = {
-        key: e for key, e in values["experiments"].items() if not key.startswith(("osse-", "from-"))
+        key: e for key, e in values["experiments"].items() if not key.startswith(("osse-", "from-", "size-"))
     }
     values |= {"observed_once": [], "single_observations": {}, "osse": {}, "bootstrap": {}}
     parse(change(values, "tuning.days", 600))
