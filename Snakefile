@@ -2,9 +2,9 @@
 
 Stages, each a target: data models covariance observations reanalysis verification figures benchmarks, and all.
 What the Climate Data Store is asked for is a target of its own, downloads.
-Beyond `all`, each a target: production paper_figures fig7_latent_size exp4_forecast_autoencoder osse uncertainty
-single_observations minimisers peers data_benchmarks. `figures` draws more than `all` does, `paper_figures` those that
-need `osse` and `single_observations`.
+Beyond `all`, each a target: production fig7_latent_size exp4_forecast_autoencoder osse uncertainty single_observations
+minimisers peers data_benchmarks. `figures` draws more than `all` does: every figure but those of fig7_latent_size and
+exp4_forecast_autoencoder, which train networks of their own.
 """
 
 import sys
@@ -52,7 +52,6 @@ localrules:
     production,
     verification,
     figures,
-    paper_figures,
     fig3_gdas,
     fig7_latent_size,
     exp4_forecast_autoencoder,

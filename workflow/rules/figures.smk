@@ -129,9 +129,10 @@ use rule draw_figure as draw_figure_of_table with:
 
 
 rule figures:
-    """Every figure that needs no more than `all` has made."""
+    """Every figure, those of the paper among them, but the two whose networks are trained for them alone."""
     input:
         [RUN.figure(name) for name in [*DEFAULT_FIGURES, *MORE_FIELD_FIGURES]],
+        [RUN.figure(name) for name in PAPER_FIGURES if name in DRAWN_FROM],
 
 
 rule write_page:
@@ -158,13 +159,6 @@ rule write_page:
         run=RUN.root,
     shell:
         "lara write-page --run {params.run} --threads {threads} 2>&1 | tee {log}"
-
-
-rule paper_figures:
-    """The figures after the paper's that need the suite `osse` and single observations too."""
-    input:
-        rules.figures.input,
-        [RUN.figure(name) for name in PAPER_FIGURES if name in DRAWN_FROM],
 
 
 rule fig7_latent_size:
