@@ -59,7 +59,7 @@ def local():
     return Run.open(tiny(TARGET))
 
 
-def on_cluster(folder, *words):
+def on_cluster(folder):
     """Snakemake in a folder with the project's profiles, without accounting, asking often, training as a local run."""
     shutil.copy(TINY, folder / "config.yaml")
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
@@ -68,7 +68,7 @@ def on_cluster(folder, *words):
     command += ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2"]
     threads = max(1, len(os.sched_getaffinity(0)) // 2)
     command += ["--set-threads", *(f"train_{part}={threads}" for part in ("autoencoder", "forecaster"))]
-    return [*command, "--", *words]
+    return [*command, "--", TARGET]
 
 
 @contextlib.contextmanager
@@ -111,7 +111,7 @@ def test_the_tiny_configuration_on_a_cluster_that_stops_jobs_leaves_the_archive_
     run, log = Run(local.config, Layout(tmp_path / "results" / "tiny")), tmp_path / "snakemake.log"
     first = {chunk.stream: chunk for chunk in reversed(run.config.production.chunks(NAME))}.values()
     parts = [run.layout.chunk(NAME, chunk.stream, chunk.name) for chunk in first]
-    with started(on_cluster(tmp_path, TARGET), log) as process:
+    with started(on_cluster(tmp_path), log) as process:
         one, two = stopped_after_a_window(process, parts, log)
         assert {environment_of(owner.process)["CUDA_VISIBLE_DEVICES"] for owner in (one, two)} == {"0", "1"}
         (tmp_path / "config.yaml").write_text("name: [spoilt")
@@ -126,8 +126,8 @@ def test_the_tiny_configuration_on_a_cluster_that_stops_jobs_leaves_the_archive_
     assert states == ["COMPLETED", "TIMEOUT"]
     assert "mem_mb=8000" in log.read_text()  # twice as much, at the second attempt
     for chunk in first:
-        told = run.layout.log(f"cycle-chunk-{NAME}-{chunk.stream}-{chunk.name}").read_text()
-        assert "goes on after window" in told
+        told = run.layout.log(f"cycle-chunk-{NAME}-{chunk.stream}-{chunk.name}")
+        assert "goes on after window" in told.read_text()
     assert made(run) == made(local)
 
 

@@ -131,8 +131,7 @@ use rule draw_figure as draw_figure_of_table with:
 rule figures:
     """Every figure, those of the paper among them, but the two whose networks are trained for them alone."""
     input:
-        [RUN.figure(name) for name in [*DEFAULT_FIGURES, *MORE_FIELD_FIGURES]],
-        [RUN.figure(name) for name in PAPER_FIGURES if name in DRAWN_FROM],
+        [RUN.figure(name) for name in [*DEFAULT_FIGURES, *MORE_FIELD_FIGURES, *PAPER_FIGURES] if name in DRAWN_FROM],
 
 
 rule write_page:

@@ -6,7 +6,6 @@ the grid asked for is given, and corners and shape of a message must agree with 
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float32
@@ -33,7 +32,7 @@ class Mesh:
         (north, south), (west, east) = self.north_south, self.west_east
         return f"{self.kind} {self.shape[0]}x{self.shape[1]}, {north:g} to {south:g} N, {west:g} to {east:g} E"
 
-    @cached_property
+    @property
     def size(self) -> int:
         """Number of points."""
         return self.shape[0] * self.shape[1]

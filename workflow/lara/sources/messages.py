@@ -73,9 +73,8 @@ class Message:
 
     def __str__(self) -> str:
         day = f"{self.date // 10000}-{self.date // 100 % 100:02d}-{self.date % 100:02d}"
-        return (
-            f"message {self.number} ({self.kind.product.title}, {day}T{self.clock // 100:02d}:{self.clock % 100:02d})"
-        )
+        clock = f"{self.clock // 100:02d}:{self.clock % 100:02d}"
+        return f"message {self.number} ({self.kind.product.title}, {day}T{clock})"
 
     def values(self) -> Float32[np.ndarray, "latitude longitude"]:
         """The field, rows north to south, west to east. Raises GribError for a missing or implausible value."""
@@ -123,11 +122,10 @@ def messages(path: Path) -> Iterator[Message]:
                 handle = _handle(data, place)
                 try:
                     common = _common(data, place)
-                    kind = kinds.get(common)
-                    if kind is None:
-                        kind = kinds[common] = Kind(_product(handle), _mesh(handle))
+                    if common not in kinds:
+                        kinds[common] = Kind(_product(handle), _mesh(handle))
                     date, clock = eccodes.codes_get_long(handle, "dataDate"), eccodes.codes_get_long(handle, "dataTime")
-                    yield Message(number, handle, kind, date, clock)
+                    yield Message(number, handle, kinds[common], date, clock)
                 finally:
                     eccodes.codes_release(handle)
             except (GribError, eccodes.CodesInternalError) as error:
