@@ -67,6 +67,8 @@ localrules:
 onstart:
     configuration.write(CONFIG, FROZEN)
     configuration.write(CONFIG, RUN.config)
+    if to_be_timed():
+        shell(f"lara estimate --configfile {FROZEN} --probe --cores {GIVEN}")
 
 
 rule all:

@@ -93,7 +93,7 @@ def test_weights_do_not_know_what_they_were_trained_on(run):
     """So that weights made before the key `forecast_days` still load; what they learnt from is in receipts."""
     of_states = run.new_autoencoder("bred")
     weights.load(of_states, run.layout.weights("main"), run.description(run.config.autoencoders["bred"]))
-    assert learning.identity(run, "bred") != learning.identity(run, "main")
+    assert learning.identity(run, "bred", "32-true") != learning.identity(run, "main", "32-true")
 
 
 def test_the_comparison_is_paired_with_the_reference_and_counts(run):

@@ -273,5 +273,15 @@ def test_progress_says_what_is_done_and_what_is_left(capsys):
     report(1, 3)
     report(3, 3, ", loss 0.5")
     first, last = capsys.readouterr().err.splitlines()
-    assert "test, steps [#######             ] 1/3" in first
+    assert first == "test, steps [#######             ] 1/3"
     assert "[####################] 3/3, 0.0 min left, loss 0.5" in last
+
+
+def test_the_time_left_does_not_count_what_came_before_the_first_step(monkeypatch, capsys):
+    """Set-up of 1000 s, then 2 s a step: 10 of 100 done, 90 to go, 3 min; and not the hours that set-up would make."""
+    clock = iter([0.0, 1000.0, 1018.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    report = Progress("test, steps")
+    report(1, 100)
+    report(10, 100)
+    assert capsys.readouterr().err.splitlines()[-1].endswith("10/100, 3.0 min left")

@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+import json
 import math
 import time
 from dataclasses import replace
@@ -24,6 +25,7 @@ STEP = np.timedelta64(6, "h")
 PLAN = Plan(
     stages=(Stage(8, 1e-2, 1), Stage(4, 1e-3, 2)),
     batch_size=4,
+    second_moment_decay=0.999,
     weight_decay=0.01,
     warm_up=0.25,
     clip=1.0,
@@ -186,8 +188,15 @@ def train(folder, stores, precision="32-true", kill_at=None, plan=PLAN, identity
     fabric = alone(precision)
     samples = {length: Sequences(stores, length) for length in (1, 2)}
     held_out = torch.cat([states for _, states in spread(samples[2], plan.validation_samples)])
-    Trainer(fabric, model, groups, plan, folder, identity).run(samples, held_out, loss, report)
+    Trainer(fabric, model, groups, replace(plan, precision=precision), folder, identity).run(
+        samples, held_out, loss, report
+    )
     return model
+
+
+def last_step(folder):
+    """Step of the latest checkpoint."""
+    return max(json.loads(path.read_text())["step"] for path in folder.glob("checkpoint-*.json"))
 
 
 def content(folder, model):
@@ -257,7 +266,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_at_its_step(tmp_path, stores):
     plan = replace(PLAN, validate_every=100)
     with pytest.raises(FloatingPointError, match=r"loss is nan at step 7: lower the learning rate"):
         train(tmp_path, stores, plan=plan, loss=breaks)
-    assert torch.load(tmp_path / "checkpoint.ckpt", weights_only=True)["step"] == 6
+    assert last_step(tmp_path) == 6
 
 
 def test_a_checkpoint_is_whole_or_absent(tmp_path, stores, monkeypatch):
@@ -275,7 +284,7 @@ def test_a_checkpoint_is_whole_or_absent(tmp_path, stores, monkeypatch):
         patch.setattr(Fabric, "save", cut)
         with pytest.raises(Killed):
             train(tmp_path / "cut", stores)
-    assert torch.load(tmp_path / "cut" / "checkpoint.ckpt", weights_only=True)["step"] == 6
+    assert last_step(tmp_path / "cut") == 6
     assert content(tmp_path / "cut", train(tmp_path / "cut", stores)) == whole
 
 

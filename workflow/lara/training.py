@@ -9,6 +9,7 @@ precision; each process takes its share of the same batch and noise, so that the
 from __future__ import annotations
 
 import csv
+import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,8 +23,10 @@ from jaxtyping import Float
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from lara.checkpoints import Checkpoints
 from lara.store import StateStore
 
+_LOG = logging.getLogger(__name__)
 Noise = Callable[[torch.Size], Tensor]  # shape to standard normal noise of a step
 # (network, batch, noise of the step) to the loss; no noise where the network is validated
 Loss = Callable[[nn.Module, Tensor, Noise | None], Tensor]
@@ -41,17 +44,19 @@ class Stage:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a training run does; every field counts in steps or is dimensionless."""
+    """A training run in numbers; every field counts in steps or is dimensionless. `precision` is lightning-fabric's."""
 
     stages: tuple[Stage, ...]
     batch_size: int
     weight_decay: float
+    second_moment_decay: float
     warm_up: float
     clip: float
     checkpoint_every: int
     validate_every: int
     validation_samples: int
     seed: int
+    precision: str = "32-true"
 
     @property
     def steps(self) -> int:
@@ -148,12 +153,16 @@ class Trainer:
                 f"batch_size {plan.batch_size} cannot be shared by {fabric.world_size} processes: choose a number of "
                 "processes that divides it"
             )
-        self.fabric, self.plan, self.folder, self.identity = fabric, plan, folder, identity
+        self.fabric, self.plan, self.identity = fabric, plan, identity
         for group in groups:
             group.setdefault("rate", 1.0)
-        optimiser = torch.optim.AdamW(groups, lr=plan.learning_rate(0), weight_decay=plan.weight_decay)
+        betas = (0.9, plan.second_moment_decay)
+        optimiser = torch.optim.AdamW(
+            groups, lr=plan.learning_rate(0), betas=betas, weight_decay=plan.weight_decay, fused=True
+        )
         self.model, self.optimiser = fabric.setup(model, optimiser)
         self.step, self.curve = 0, Curve(folder, active=fabric.is_global_zero)
+        self.checkpoints = Checkpoints(folder)
 
     def run(
         self,
@@ -208,22 +217,16 @@ class Trainer:
         return float(sum(float(p) * n for p, n in zip(parts, sizes, strict=True)) / sum(sizes))
 
     def _checkpoint(self) -> None:
-        """Written beside and renamed, so a checkpoint is whole or absent."""
-        target, part = self.folder / "checkpoint.ckpt", self.folder / "checkpoint.part"
-        state = {"model": self.model, "optimizer": self.optimiser, "step": self.step, "identity": self.identity}
-        self.fabric.save(part, state)
-        if self.fabric.is_global_zero:
-            part.replace(target)
-        self.fabric.barrier()
+        state = {"model": self.model, "optimizer": self.optimiser, "step": self.step}
+        self.checkpoints.save(self.fabric, state, self.step, self.identity, self.plan.precision)
 
     def _resume(self) -> None:
-        path = self.folder / "checkpoint.ckpt"
-        if path.exists():
-            state = self.fabric.load(path, weights_only=True)
-            if state["identity"] == self.identity:
-                self.model.load_state_dict(state["model"])
-                self.optimiser.load_state_dict(state["optimizer"])
-                self.step = state["step"]
+        state = self.checkpoints.load(self.fabric, self.identity)
+        if state is not None:
+            self.model.load_state_dict(state["model"])
+            self.optimiser.load_state_dict(state["optimizer"])
+            self.step = state["step"]
+            _LOG.info("training goes on after step %d", self.step)
         self.curve.keep_until(self.step)
 
 
@@ -249,7 +252,7 @@ class Curve:
         for name, head in self.HEADS.items() if self.active else ():
             path, part = self.folder / f"{name}.csv", self.folder / f"{name}.part"
             rows = list(csv.reader(path.read_text().splitlines()))[1:] if path.exists() else []
-            kept = [row for row in rows if len(row) == len(head) and int(row[0]) <= step]
+            kept = [row for row in rows if len(row) == len(head) and row[0].isdecimal() and int(row[0]) <= step]
             with part.open("w", newline="") as file:
                 csv.writer(file).writerows([head, *kept])
             part.replace(path)

@@ -24,6 +24,7 @@ rule cycle_experiment:
         RUN.benchmark("cycle-experiment-{experiment}")
     wildcard_constraints:
         experiment=one_of(set(EXPERIMENTS) - set(ENSEMBLES) - set(STREAMED)),
+    priority: URGENCY["reanalysis"]
     conda:
         "../../envs/gpu.yaml"
     threads: 1

@@ -32,6 +32,7 @@ os.environ |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.ge
 DEFAULT_AUTOENCODERS = CONFIG.default_autoencoders
 TRANSFORMERS = [name for name in DEFAULT_AUTOENCODERS if CONFIG.autoencoders[name].kind == "transformer"]
 SIMULATED = CONFIG.source.kind == "simulated"
+DEFAULT_DATASETS = [*CONFIG.using("training"), *CONFIG.using("validation"), *CONFIG.default_tests]
 EXPERIMENTS = list(CONFIG.experiments)
 REANALYSIS, OSSE, SIZES, BOOTSTRAP, PRODUCTION = map(
     CONFIG.suite, ("reanalysis", "osse", "sizes", "bootstrap", "production")

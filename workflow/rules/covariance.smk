@@ -14,6 +14,7 @@ rule estimate_background_error:
         RUN.log("estimate-background-error-{space}"),
     benchmark:
         RUN.benchmark("estimate-background-error-{space}")
+    priority: URGENCY["covariance"]
     conda:
         "../../envs/gpu.yaml"
     threads: 1

@@ -31,6 +31,7 @@ rule generate_dataset:
         RUN.log("generate-dataset-{dataset}"),
     benchmark:
         RUN.benchmark("generate-dataset-{dataset}")
+    priority: urgency_of_data
     conda:
         "../../envs/cpu.yaml"
     threads: 1
@@ -54,6 +55,7 @@ rule compute_statistics:
         RUN.log("compute-statistics"),
     benchmark:
         RUN.benchmark("compute-statistics")
+    priority: URGENCY["training"]
     conda:
         "../../envs/cpu.yaml"
     threads: 2
@@ -68,10 +70,10 @@ rule compute_statistics:
 
 
 rule data:
-    """Every dataset and the statistics."""
+    """The datasets of the default target and the statistics; those of other targets are made by them."""
     input:
         RUN.statistics,
-        [RUN.dataset_receipt(name) for name in CONFIG.datasets],
+        [RUN.dataset_receipt(name) for name in DEFAULT_DATASETS],
 
 
 rule downloads:

@@ -139,7 +139,7 @@ rule write_page:
     input:
         RUN.summary,
         [RUN.figure(name) for name in [*DEFAULT_FIGURES, "costs"]],
-        [RUN.dataset_receipt(name) for name in CONFIG.datasets],
+        [RUN.dataset_receipt(name) for name in DEFAULT_DATASETS],
     output:
         report(RUN.page, category="summary", caption="../report/page.rst"),
     log:

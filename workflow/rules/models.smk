@@ -46,6 +46,7 @@ rule train_autoencoder:
         RUN.log("train-autoencoder-{autoencoder}"),
     benchmark:
         RUN.benchmark("train-autoencoder-{autoencoder}")
+    priority: URGENCY["networks"]
     conda:
         "../../envs/gpu.yaml"
     threads: TRAINING_THREADS
@@ -77,6 +78,7 @@ rule train_forecaster:
         RUN.log("train-forecaster"),
     benchmark:
         RUN.benchmark("train-forecaster")
+    priority: URGENCY["networks"]
     conda:
         "../../envs/gpu.yaml"
     threads: TRAINING_THREADS
@@ -98,7 +100,7 @@ rule measure_autoencoder:
         forecasts_of_autoencoder,
         statistics=RUN.statistics,
         weights=RUN.weights("{autoencoder}"),
-        held_out=[RUN.dataset_receipt(n) for n in CONFIG.using("validation") + CONFIG.using("test")],
+        held_out=[RUN.dataset_receipt(n) for n in CONFIG.using("validation") + CONFIG.default_tests],
     output:
         RUN.errors("{autoencoder}"),
     log:
@@ -125,7 +127,7 @@ rule measure_forecaster:
     input:
         statistics=RUN.statistics,
         weights=RUN.weights("forecaster"),
-        held_out=[RUN.dataset_receipt(n) for n in CONFIG.using("validation") + CONFIG.using("test")],
+        held_out=[RUN.dataset_receipt(n) for n in CONFIG.using("validation") + CONFIG.default_tests],
     output:
         RUN.errors("forecaster"),
     log:
@@ -152,7 +154,7 @@ rule measure_latent_space:
     input:
         statistics=RUN.statistics,
         weights=RUN.weights(space_of(REFERENCE)),
-        states=[RUN.dataset_receipt(name) for name in CONFIG.using("test")],
+        states=truth_of(REFERENCE),
     output:
         [RUN.latent_space(name) for name in LATENT_FIGURES],
     log:

@@ -83,6 +83,6 @@ rule screen_observations:
 
 
 rule observations:
-    """The observations of every test dataset."""
+    """The observations of the test datasets of the default target."""
     input:
-        [RUN.screened(name) for name in CONFIG.using("test")],
+        [RUN.screened(name) for name in CONFIG.default_tests],

@@ -15,6 +15,23 @@ GRANTED = workflow.global_resources.get("longest_job")
 LONGEST = GRANTED and GRANTED.value  # minutes that the site's queue grants, from its profile
 
 
+def to_be_timed():
+    """Whether a start on this machine makes networks for a target of the default run, which a user waits for."""
+    asked = set(workflow.dag_settings.targets or ["all"])
+    trained = all(Path(RUN.weights(name)).exists() for name in [*DEFAULT_AUTOENCODERS, "forecaster"])
+    return GIVEN is not None and workflow.local_exec and not trained and bool(asked & {"all", "models", "reanalysis"})
+
+
+# Which jobs go first where processors are few: those that most others wait for. Test data come last, since the networks
+# do without them.
+URGENCY = {"training": 60, "validation": 50, "networks": 40, "covariance": 30, "reanalysis": 20, "test": 10}
+
+
+def urgency_of_data(wildcards):
+    """Priority of the job that makes a dataset, by what it is used for."""
+    return URGENCY[CONFIG.datasets[wildcards.dataset].use]
+
+
 def longer(minutes):
     """Time limit in minutes, a number or a function of the job, once more for each attempt, within the site's limit."""
 

@@ -54,6 +54,7 @@ def train_autoencoder(run: Run, name: str) -> None:
     """Fit the linear path of an autoencoder and train its residual."""
     from lara.experiment import learning
 
+    say_more()
     learning.train_autoencoder(run, name, training_progress(name))
 
 
@@ -62,6 +63,7 @@ def train_forecaster(run: Run, _: str) -> None:
     """Train the forecaster."""
     from lara.experiment import learning
 
+    say_more()
     learning.train_forecaster(run, training_progress("forecaster"))
 
 

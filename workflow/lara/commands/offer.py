@@ -30,7 +30,7 @@ def command(argument: str = "") -> Callable[[Command], Command]:
 
 
 class Progress:
-    """Prints share done and time left, at most every few seconds."""
+    """Prints share done and time left, at most every few seconds; time counts from the first report on."""
 
     def __init__(self, what: str, every: float = 5.0) -> None:
         self.what, self.every = what, every
@@ -40,17 +40,21 @@ class Progress:
     def __call__(self, done: int, total: int, note: str = "") -> None:
         """Report that `done` of `total` is done."""
         now = time.monotonic()
-        self.first = done - 1 if self.first is None else self.first
+        if self.first is None:
+            self.first, self.begin = done, now
         if done < total and now - self.last < self.every:
             return
         self.last = now
-        left = (now - self.begin) / max(1, done - self.first) * (total - done)
         bar = "#" * round(20 * done / total)
         print(
-            f"{self.what} [{bar:<20}] {done}/{total}, {left / 60:.1f} min left{note}",
-            file=sys.stderr,
-            flush=True,
+            f"{self.what} [{bar:<20}] {done}/{total}{self._left(done, total, now)}{note}", file=sys.stderr, flush=True
         )
+
+    def _left(self, done: int, total: int, now: float) -> str:
+        """Time left at the pace since the first report, in words; nothing is said of the first, which has no pace."""
+        if self.first is None or done == self.first:
+            return ""
+        return f", {(now - self.begin) / (done - self.first) * (total - done) / 60:.1f} min left"
 
 
 def training_progress(name: str) -> Callable[[int, int, float], None]:

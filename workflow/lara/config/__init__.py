@@ -170,6 +170,11 @@ class Config(Section):
         }
         return [name for name, suites in users.items() if not suites or suites - {"sizes", "bootstrap"}]
 
+    @property
+    def default_tests(self) -> list[str]:
+        """Test datasets of the default target: those that experiments of the suite `reanalysis` are scored against."""
+        return list(dict.fromkeys(self.experiments[name].dataset for name in self.suite("reanalysis")))
+
     def suite(self, name: str) -> list[str]:
         """Names of the experiments of a suite."""
         return [key for key, experiment in self.experiments.items() if experiment.suite == name]

@@ -125,9 +125,16 @@ class Training(Section):
     phases: tuple[Phase, ...] = Field(description="stretches of training, in order")
     batch_size: Count = Field(16, description="samples per optimiser step over all devices [1]")
     weight_decay: float = Field(1e-2, ge=0, description="decoupled weight decay of AdamW [1]")
+    second_moment_decay: float = Field(
+        0.98, ge=0, lt=1, description="decay of AdamW's running mean of squared gradients, per step [1]"
+    )
     warm_up: float = Field(0.05, ge=0, lt=1, description="fraction of a phase spent warming up [1]")
     clip: Positive = Field(1.0, description="largest gradient norm [1]")
-    precision: Literal["bf16-mixed", "32-true"] = Field("bf16-mixed", description="arithmetic of the training steps")
+    precision: Literal["auto", "bf16-mixed", "32-true"] = Field(
+        "auto",
+        description="arithmetic of the training steps; `auto` is bfloat16 where the device has instructions for it and"
+        " float32 elsewhere, and keeps that of a training that goes on",
+    )
     checkpoint_every: Count = Field(200, description="steps between checkpoints [1]")
     validate_every: Count = Field(100, description="steps between validations [1]")
     validation_samples: Count = Field(64, description="held-out samples of a validation [1]")

@@ -8,7 +8,7 @@ states, and of tables what their rows take in the default run. An analysis count
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -99,7 +99,7 @@ def estimate(config: Config, measured: Path | None = None, devices: int = 1) -> 
         share = devices if job.kind in TRAININGS else 1
         return replace(job, hours=job.amount / rates[job.kind] / 3600 / share if job.kind in rates else None)
 
-    return [timed(job) for job in _jobs(config, devices)]
+    return [timed(job) for job in jobs_of(config, devices)]
 
 
 def misfits(jobs: list[Estimate], root: Path, device_memory: float | None) -> Iterator[str]:
@@ -131,10 +131,16 @@ def table(jobs: list[Estimate]) -> pd.DataFrame:
     return pd.concat([rows, pd.DataFrame([{"job": "all", **total}])], ignore_index=True)
 
 
-def _jobs(config: Config, devices: int = 1) -> Iterator[Estimate]:
+def jobs_of(config: Config, devices: int = 1, suites: Sequence[str] = ("reanalysis", "production")) -> list[Estimate]:
+    """Jobs of the experiments of some suites and of all that they need, without their hours."""
+    return list(_jobs(config, devices, suites))
+
+
+def _jobs(config: Config, devices: int, suites: Sequence[str]) -> Iterator[Estimate]:
     run = Run(config, Layout(Path("results") / config.name))
     networks = Networks(run)
-    yield from _datasets(run)
+    names = [name for suite in suites for name in config.suite(suite)]
+    yield from _datasets(run, names)
     for name in config.default_autoencoders:
         autoencoder = config.autoencoders[name]
         if autoencoder.kind == "transformer":
@@ -144,7 +150,6 @@ def _jobs(config: Config, devices: int = 1) -> Iterator[Estimate]:
             )
     weights = sum(part.numel() for part in networks.forecaster().parameters())
     yield _training("train-forecaster", config.forecaster.training, networks.step, weights, devices)
-    names = [*config.suite("reanalysis"), *config.suite("production")]
     assimilated = [config.experiments[name] for name in names if config.experiments[name].variational]
     steps = config.background_error.samples * NMC_HOURS / config.step_hours
     for space in sorted({experiment.space for experiment in assimilated}):
@@ -153,8 +158,8 @@ def _jobs(config: Config, devices: int = 1) -> Iterator[Estimate]:
         yield _cycling(run, networks, name)
 
 
-def _datasets(run: Run) -> Iterator[Estimate]:
-    """What is downloaded, and stores of states with a file per day."""
+def _datasets(run: Run, experiments: Sequence[str]) -> Iterator[Estimate]:
+    """What is downloaded, and stores of states with a file per day, but test datasets of other experiments."""
     if isinstance(run.config.source, Cds):
         asked = volume(run)
         yield Estimate(
@@ -165,7 +170,10 @@ def _datasets(run: Run) -> Iterator[Estimate]:
             requests=asked.requests,
         )
     state = len(run.channels) * run.grid.shape[0] * run.grid.shape[1] * BYTES
+    tested = {run.config.experiments[name].dataset for name in experiments}
     for name, dataset in run.config.datasets.items():
+        if dataset.use == "test" and name not in tested:
+            continue
         days = (dataset.end - dataset.begin).days
         size = days * 24 // run.config.step_hours * state
         yield Estimate(f"generate-dataset-{name}", size, disk=size, files=days)
@@ -174,7 +182,7 @@ def _datasets(run: Run) -> Iterator[Estimate]:
 def _training(job: str, training: Training, work: Work, weights: int, devices: int) -> Estimate:
     samples = sum(phase.steps * phase.rollout for phase in training.phases) * training.batch_size
     held = max(phase.rollout for phase in training.phases) * training.batch_size * work.saved / devices
-    half = 0.5 if training.precision == "bf16-mixed" else 1.0
+    half = 1.0 if training.precision == "32-true" else 0.5  # `auto` is bfloat16 on a GPU
     memory = OPTIMISER_BYTES * weights + half * held
     return Estimate(job, samples * TRAINING * work.operations, memory, disk=2 * OPTIMISER_BYTES * weights, files=6)
 
@@ -214,7 +222,7 @@ def rows_per_time(config: Config) -> int:
 
 def _rates(layout: Layout) -> dict[str, float]:
     """Amount per second by kind of job, over all of a measured run."""
-    jobs = list(_jobs(configuration.load(layout.config)))
+    jobs = jobs_of(configuration.load(layout.config))
     timed = [(job, layout.benchmark(job.job)) for job in jobs]
     seconds = [(job, float(pd.read_csv(path, sep="\t")["s"].iloc[-1])) for job, path in timed if path.exists()]
     if not seconds:

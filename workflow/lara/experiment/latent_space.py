@@ -16,6 +16,7 @@ from torch import Tensor
 
 from lara.experiment.comparing import shown_autoencoder
 from lara.experiment.run import Run
+from lara.store import StateStore
 from lara.verification import linearity
 
 PAIRS = 20
@@ -54,10 +55,15 @@ def _influence(run: Run, decode: Callable[[Tensor], Tensor], latent: Tensor, cha
     return torch.cat(parts)
 
 
+def _truth(run: Run) -> StateStore:
+    """States that the reference experiment is scored against."""
+    return run.store(run.config.experiments[run.config.verification.reference].dataset)
+
+
 def _random_latents(run: Run, purpose: str) -> tuple[Tensor, Tensor]:
     """Two sets of latent states (pair, l, h, w) of the test period, drawn at random."""
     encode, _ = run.encoding(shown_autoencoder(run))
-    store = run.stores("test")[0]
+    store = _truth(run)
     drawn = run.generator(purpose).choice(len(store), 2 * PAIRS, replace=len(store) < 2 * PAIRS)
     with torch.no_grad():
         latent = torch.cat([encode(torch.from_numpy(store.read(part))) for part in np.array_split(drawn, 4)])
@@ -74,7 +80,7 @@ def imbalanced_input(run: Run) -> xr.Dataset:
     encode, decode = run.encoding(shown_autoencoder(run))
     names = [name for name in BLANKED if name in run.channels.names] or list(run.config.verification.headline[:1])
     positions = [run.channels.position(name) for name in names]
-    store = run.stores("test")[0]
+    store = _truth(run)
     truth = run.tensor(store.read([len(store) // 2]))
     area, altered = run.area_weights(), truth.clone()
     altered[:, positions] = (area * truth[:, positions]).mean((2, 3), keepdim=True).expand_as(truth[:, positions])
@@ -104,7 +110,7 @@ def affine(run: Run) -> xr.Dataset:
     last less the third over that of the third.
     """
     encode, decode = run.encoding(shown_autoencoder(run))
-    store = run.stores("test")[0]
+    store = _truth(run)
     moments = [len(store) // 2, 0, len(store) - 1]
     latent, early, late = encode(torch.from_numpy(store.read(moments)))
     changes = torch.stack([early - latent, late - latent, early + late - 2 * latent])

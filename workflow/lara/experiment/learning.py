@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
@@ -17,21 +18,33 @@ from torch import Tensor, nn
 import lara
 from lara import receipts
 from lara.autoencoder import Autoencoder, principal_components
+from lara.checkpoints import Checkpoints
 from lara.config import Training
 from lara.experiment.run import Run
 from lara.networks import weights
 from lara.networks.patches import patchify
+from lara.precision import Precision, choose
 from lara.store import StateStore, open_state
 from lara.training import Curve, Loss, Noise, Plan, Report, Sequences, Stage, Trainer, area_weighted, spread
 
+_LOG = logging.getLogger(__name__)
 PCA_STATES = 1500
-BOOKKEEPING = ("checkpoint_every", "validate_every", "validation_samples")
-LEARNING_CODE = ("*coder.py", "forecaster.py", "training.py", "normalise.py", "networks/*.py", "experiment/learning.py")
+BOOKKEEPING = ("checkpoint_every", "validate_every", "validation_samples", "precision")
+LEARNING_CODE = (
+    "*coder.py",
+    "forecaster.py",
+    "training.py",
+    "checkpoints.py",
+    "normalise.py",
+    "networks/*.py",
+    "experiment/learning.py",
+)
 
 
 def train_autoencoder(run: Run, name: str, report: Report) -> None:
     """Fit the linear path and, unless the autoencoder is `pca`, train the residual; writes weights and curves."""
-    chosen, fabric = run.config.autoencoders[name], processes(run.config.autoencoders[name].training)
+    chosen = run.config.autoencoders[name]
+    fabric, precision = processes(run, name, chosen.training)
     torch.manual_seed(_seed(run, name))
     module = run.new_autoencoder(name)
     fit_linear_path(run, module, channel_weights(run, chosen.training), training_states(run, name))
@@ -40,23 +53,25 @@ def train_autoencoder(run: Run, name: str, report: Report) -> None:
             {"params": list(module.linear.parameters()), "rate": chosen.linear_rate},
             {"params": [p for key, p in module.named_parameters() if not key.startswith("linear.")]},
         ]
-        trainer = _trainer(run, fabric, module, groups, chosen.training, name)
+        trainer = _trainer(run, fabric, module, groups, plan(run, chosen.training, precision.value), name)
         _train(run, trainer, name, _reconstruction_loss(run, chosen.training), report)
     else:
         Curve(run.layout.training(name), active=fabric.is_global_zero).keep_until(0)
     if fabric.is_global_zero:
-        _finish(run, module, name, run.description(chosen))
+        _finish(run, module, name, run.description(chosen), precision)
 
 
 def train_forecaster(run: Run, report: Report) -> None:
     """Train the forecaster; writes weights and curves."""
-    chosen, fabric = run.config.forecaster, processes(run.config.forecaster.training)
+    chosen = run.config.forecaster
+    fabric, precision = processes(run, "forecaster", chosen.training)
     torch.manual_seed(_seed(run, "forecaster"))
     module = run.new_forecaster()
-    trainer = _trainer(run, fabric, module, [{"params": list(module.parameters())}], chosen.training, "forecaster")
+    groups: list[dict[str, Any]] = [{"params": list(module.parameters())}]
+    trainer = _trainer(run, fabric, module, groups, plan(run, chosen.training, precision.value), "forecaster")
     _train(run, trainer, "forecaster", _forecast_loss(run, chosen.training), report)
     if fabric.is_global_zero:
-        _finish(run, module, "forecaster", run.description(chosen))
+        _finish(run, module, "forecaster", run.description(chosen), precision)
 
 
 @torch.no_grad()
@@ -92,23 +107,25 @@ def channel_weights(run: Run, training: Training) -> Tensor:
     return weight / weight.mean()
 
 
-def plan(run: Run, training: Training) -> Plan:
-    """The training plan that a configuration asks for."""
+def plan(run: Run, training: Training, precision: str) -> Plan:
+    """The training plan that a configuration asks for, in the precision chosen for it."""
     return Plan(
         stages=tuple(Stage(phase.steps, phase.learning_rate, phase.rollout) for phase in training.phases),
         batch_size=training.batch_size,
         weight_decay=training.weight_decay,
+        second_moment_decay=training.second_moment_decay,
         warm_up=training.warm_up,
         clip=training.clip,
         checkpoint_every=training.checkpoint_every,
         validate_every=training.validate_every,
         validation_samples=training.validation_samples,
         seed=run.config.seed,
+        precision=precision,
     )
 
 
-def identity(run: Run, name: str) -> str:
-    """Digest of all that weights depend on: channels, grid, settings, seed, training data, code of networks and loop.
+def identity(run: Run, name: str, precision: str) -> str:
+    """Digest of all that weights depend on: channels, grid, settings, precision, seed, data, code of networks and loop.
 
     Rules do not know the code, so an edit starts no training; one that starts resumes only what the same code began.
     """
@@ -122,24 +139,27 @@ def identity(run: Run, name: str) -> str:
     data = [run.layout.statistics]
     if name != "forecaster" and config.autoencoders[name].forecast_days is not None:
         data.append(run.layout.forecast_states_receipt(name))
-    return receipts.digest([*settings, config.seed, *map(receipts.digest, data), *code])
+    return receipts.digest([*settings, precision, config.seed, *map(receipts.digest, data), *code])
 
 
-def processes(training: Training) -> Fabric:
-    """The processes that torchrun has started, on one node or several; without torchrun this one alone."""
+def processes(run: Run, name: str, training: Training) -> tuple[Fabric, Precision]:
+    """The processes that torchrun has started, without it this one alone, and the precision in which they train."""
     launched = TorchElasticEnvironment.detect()
     here, all_ = (int(os.environ[name]) for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE")) if launched else (1, 1)
     # named, since a job of SLURM would else pass for one of several that srun has started
     started = TorchElasticEnvironment() if launched else LightningEnvironment()
-    fabric = Fabric(precision=training.precision, devices=here, num_nodes=all_ // here, plugins=[started])
+    precision = choose(training.precision, run.device, Checkpoints(run.layout.training(name)).precision)
+    _LOG.info("%s is trained in %s: %s", name, precision.value, precision.reason)
+    fabric = Fabric(precision=cast(Any, precision.value), devices=here, num_nodes=all_ // here, plugins=[started])
     fabric.launch()
-    return fabric
+    return fabric, precision
 
 
 def _trainer(
-    run: Run, fabric: Fabric, module: nn.Module, groups: list[dict[str, Any]], training: Training, name: str
+    run: Run, fabric: Fabric, module: nn.Module, groups: list[dict[str, Any]], schedule: Plan, name: str
 ) -> Trainer:
-    return Trainer(fabric, module, groups, plan(run, training), run.layout.training(name), identity(run, name))
+    folder, depends_on = run.layout.training(name), identity(run, name, schedule.precision)
+    return Trainer(fabric, module, groups, schedule, folder, depends_on)
 
 
 def _train(run: Run, trainer: Trainer, name: str, loss: Loss, report: Report) -> None:
@@ -167,11 +187,12 @@ def staged(run: Run, stores: Sequence[StateStore]) -> list[StateStore]:
     return [store.staged(Path(os.path.expandvars(run.config.staging))) for store in stores]
 
 
-def _finish(run: Run, module: nn.Module, name: str, description: dict[str, Any]) -> None:
+def _finish(run: Run, module: nn.Module, name: str, description: dict[str, Any], precision: Precision) -> None:
     """Weights and curves to where rules look for them; before, all lay out of Snakemake's reach: a kill loses none."""
     for path in run.layout.curves(name):
         shutil.copyfile(run.layout.training(name) / path.name, path)
-    weights.save(module, run.layout.weights(name), description)
+    made = {"precision": precision.value, "reason": precision.reason}
+    weights.save(module, run.layout.weights(name), description, made)
 
 
 def _seed(run: Run, name: str) -> int:

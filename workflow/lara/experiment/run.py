@@ -82,9 +82,13 @@ class Run:
         return found
 
     def stores(self, use: str) -> list[StateStore]:
-        """States of all datasets with a use, cut at gaps, without stretches too short for a sample of B."""
+        """States of datasets with a use, cut at gaps, without stretches too short for a sample of B.
+
+        Test datasets are those of the default target; others belong to the targets that they are for.
+        """
         least = 1 + max(self.config.background_error.lead_hours) // self.config.step_hours
-        whole = [self.store(name) for name in self.config.using(use)]
+        names = self.config.default_tests if use == "test" else self.config.using(use)
+        whole = [self.store(name) for name in names]
         cut = [part for found in whole if len(found.gaps) for part in found.stretches() if len(part) >= least]
         return [found for found in whole if not len(found.gaps)] + cut
 

@@ -29,7 +29,9 @@ class WindowAttention(nn.Module):
 
     def forward(self, x: Float[Tensor, "b h w d"]) -> Float[Tensor, "b h w d"]:
         """Attention of each token to the tokens of its window."""
-        b, h, w, _ = x.shape
+        b, h, w, d = x.shape
+        if (h, w) == self.window:  # one window without padding or shift: no copies
+            return self._attend(x.reshape(b, h * w, d), None, b).reshape(b, h, w, d)
         north, south = _padding(h, self.window[0], self.shift[0])
         east, west = -w % self.window[1], self.shift[1] if self.window[1] < w else 0
         padded = F.pad(torch.roll(x, -west, dims=2), (0, 0, 0, east, north, south))
@@ -40,7 +42,8 @@ class WindowAttention(nn.Module):
 
     def _attend(self, tokens: Tensor, inside: Tensor | None, batch: int) -> Tensor:
         n, t, d = tokens.shape
-        q, k, v = self.query_key_value(tokens).reshape(n, t, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
+        parts = self.query_key_value(tokens).chunk(3, dim=-1)
+        q, k, v = (part.reshape(n, t, self.heads, d // self.heads).transpose(1, 2) for part in parts)
         mask = None if inside is None else inside.repeat(batch, 1)[:, None, None, :]
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         return self.out(mixed.transpose(1, 2).reshape(n, t, d))

@@ -13,17 +13,24 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+TRAINING = "training"  # key of the description for how the weights were made
+
 
 class WeightsError(ValueError):
     """Weights that are absent, broken or made for another network."""
 
 
-def save(module: nn.Module, path: Path, description: dict[str, Any]) -> None:
-    """Write all parameters and buffers; the file appears whole or not at all."""
+def save(module: nn.Module, path: Path, description: dict[str, Any], training: dict[str, str] | None = None) -> None:
+    """Write all parameters and buffers; the file appears whole or not at all.
+
+    `training` says how the weights were made, say in which precision, and is no condition of loading them.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     tensors = {key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}
-    save_file(tensors, part, metadata={"description": json.dumps(description, sort_keys=True)})
+    # one text, since safetensors keeps several in no fixed order
+    notes = json.dumps(description | {TRAINING: training or {}}, sort_keys=True)
+    save_file(tensors, part, metadata={"description": notes})
     part.replace(path)
 
 
@@ -37,6 +44,7 @@ def load(module: nn.Module, path: Path, description: dict[str, Any]) -> None:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except SafetensorError as fault:
         raise WeightsError(f"weights {path} cannot be read ({fault}): delete them and run the training rule") from None
+    found.pop(TRAINING, None)
     wanted = json.loads(json.dumps(description))
     for key in sorted(wanted.keys() | found.keys()):
         if found.get(key) != wanted.get(key):
