@@ -18,11 +18,12 @@ from lara.assimilation.quality import background_std
 from lara.assimilation.search import Tolerance
 from lara.assimilation.window import Window
 from lara.config import Factors
-from lara.experiment.comparing import windows_of
-from lara.experiment.ensemble import Ensemble, degrees_of_freedom, smoothed
-from lara.experiment.observing import ObservationReader
-from lara.experiment.run import time
-from lara.experiment.scheme import first_background, scheme
+from lara.stages.experiments import windows_of
+from lara.stages.observations.reader import ObservationReader
+from lara.stages.reanalysis.ensemble import Ensemble, degrees_of_freedom, smoothed
+from lara.stages.reanalysis.first_background import first_background
+from lara.stages.reanalysis.variational import scheme
+from lara.stages.run import time
 from toys import LinearGaussian, normal
 
 WINDOW = Window(np.datetime64("2001-01-01", "ns"), np.timedelta64(6, "h"), 3)

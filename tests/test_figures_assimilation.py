@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from lara.experiment.osse import table_of
 from lara.grid import Grid
+from lara.stages.verification.paired_table import table_of
 from lara.verification import ensemble, regions
 from lara.verification.figures import (
     batching,

@@ -69,7 +69,7 @@ def days_in_queue(wildcards):
 
 def month_mb(wildcards):
     """Memory of a job that makes states: a month of them from ERA5, held twice where times are missing."""
-    if SIMULATED:
+    if CONFIG.source.kind == "simulated":
         return 3000
     values = len(CONFIG.state.channels) * CONFIG.grid.latitudes * CONFIG.grid.longitudes
     return 3000 + 2 * 4 * values * 31 * (24 // CONFIG.step_hours) // 10**6

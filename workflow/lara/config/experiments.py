@@ -145,6 +145,11 @@ class Experiment(Section):
         """Time from one window's begin to the next [h]."""
         return (self.slots - self.overlap) * self.slot_hours
 
+    @property
+    def span_hours(self) -> int:
+        """Time from a window's first slot to its last, over which the model is run [h]."""
+        return (self.slots - 1) * self.slot_hours
+
     @model_validator(mode="after")
     def _consistent(self) -> Experiment:
         needs = self.method in (*LATENT, "autoencoder-only")

@@ -8,9 +8,10 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from lara.experiment.comparing import CONTROLS
-from lara.experiment.run import Run
 from lara.experiment.saving import keep_fields
+from lara.stages.experiments import CONTROLS
+from lara.stages.networks import RunWithNetworks
+from lara.stages.run import Run
 from lara.verification import physics, tails
 from lara.verification import spectra as power
 from lara.verification.figures import balance, budgets, extremes, spectra
@@ -73,7 +74,7 @@ def _count(run: Run) -> int:
     return int(xr.load_dataset(run.layout.structure("truth")).attrs["n"])
 
 
-FIGURES: dict[str, Callable[[Run], Figure]] = {
+FIGURES: dict[str, Callable[[RunWithNetworks], Figure]] = {
     "spectra": draw_spectra,
     "extremes": draw_extremes,
     "balance": draw_balance,

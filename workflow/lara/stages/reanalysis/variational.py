@@ -1,0 +1,77 @@
+"""How an experiment analyses a window: model, covariances, minimiser and checks, from configuration and files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lara.assimilation.control import Control
+from lara.assimilation.cycle import Model, Scheme
+from lara.assimilation.gaussnewton import GaussNewton
+from lara.assimilation.lbfgs import LBFGS
+from lara.assimilation.quality import GAUSSIAN, Huber, background_std
+from lara.assimilation.search import Method as Minimiser
+from lara.assimilation.search import Tolerance
+from lara.assimilation.trajectory import StrongConstraint
+from lara.assimilation.window import Window, times_of
+from lara.config import Experiment, Factors
+from lara.stages.covariance import background_error
+from lara.stages.networks import RunWithNetworks
+from lara.stages.reanalysis.model import model
+from lara.stages.run import Run
+
+DRAWS = 24  # of B, for the standard deviation that the background check assumes
+
+
+def scheme(
+    run: RunWithNetworks, name: str, trials: Sequence[Factors], background: Float[Tensor, "b c y x"], window: Window
+) -> Scheme:
+    """The variational scheme of an experiment; ValueError for a method that is not variational.
+
+    background, window: state and window around which the spread of B is measured.
+    """
+    chosen, quality = run.config.experiments[name], run.config.quality_control
+    if not chosen.variational:
+        raise ValueError(f"experiment '{name}' has method {chosen.method}, which assimilates nothing")
+    own, control = model(run, chosen), background_error.control(run, chosen, trials)
+    forcing = None if chosen.model_error is None else background_error.control(run, chosen, trials, chosen.model_error)
+    return Scheme(
+        model=own,
+        control=control,
+        minimiser=minimiser(run),
+        norm=GAUSSIAN if quality.huber is None else Huber(quality.huber),
+        check_threshold=quality.background_check,
+        background_std=torch.stack(
+            [
+                _spread(run, chosen, own, control.select(torch.tensor([i])), background, window)
+                for i in range(len(trials))
+            ]
+        ),
+        increment_form=chosen.increment_form,
+        forcing=forcing,
+        recompute=run.config.minimiser.recompute,
+    )
+
+
+def minimiser(run: Run) -> Minimiser:
+    """The minimiser as configured."""
+    wanted = run.config.minimiser
+    tolerance = Tolerance(wanted.gradient_tolerance, wanted.decrease_tolerance)
+    if wanted.method == "lbfgs":
+        return LBFGS(wanted.history, wanted.evaluations, tolerance, wanted.carry)
+    return GaussNewton(wanted.evaluations, wanted.inner, wanted.inner_tolerance, tolerance)
+
+
+@torch.no_grad()
+def _spread(
+    run: Run, chosen: Experiment, own: Model, control: Control, background: Float[Tensor, "b c y x"], window: Window
+) -> Float[Tensor, "k c y 1"]:
+    """(HBHᵀ)^½ by slot, channel and latitude: the spread of trajectories from draws of B around a first state."""
+    generator = run.generator("draws of B", chosen.method, chosen.space)
+    chi = run.tensor(generator.standard_normal(control.zeros(DRAWS).shape)).to(background)
+    latent = own.encode(background[:1])
+    latent = latent.expand(DRAWS, *latent.shape[1:])
+    return background_std(StrongConstraint(latent, control, own.decode, own.step, times_of([window] * DRAWS))(chi))
