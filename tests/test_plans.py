@@ -107,6 +107,13 @@ def test_edited_assimilation_cycles_every_chunk_again(done):
     assert planned(done, in_chunks(), edited="lara.assimilation.cost") == {"cycle_chunk": 2, "seal_archive": 1}
 
 
+def test_an_edited_encoder_cycles_every_chunk_again_and_trains_nothing(done):
+    """What is measured of it and B are made again, too; networks are dear, and their weights are not its code."""
+    jobs = planned(done, in_chunks(), edited="lara.autoencoder")
+    assert jobs.pop("cycle_chunk") == 2
+    assert set(jobs) == {"measure_autoencoder", "measure_forecaster", "estimate_background_error", "seal_archive"}
+
+
 def test_an_edited_seal_seals_again_and_cycles_nothing(done):
     assert planned(done, in_chunks(), edited="lara.stages.reanalysis.seal") == {"seal_archive": 1}
 
