@@ -115,9 +115,9 @@ def test_edits_that_no_list_of_modules_saw_are_seen(edited):
     before = digests()
     for module, old, new in (
         ("lara.stages.networks", "return forecast - (state", "return forecast + (state"),
-        ("lara.autoencoder", " + ", " - "),
-        ("lara.grid", " + ", " - "),
-        ("lara.normalise", " + ", " - "),
+        ("lara.autoencoder", "first - encode(decode(latent))", "first + encode(decode(latent))"),
+        ("lara.grid", "(1 - south) * east", "south * east"),
+        ("lara.normalise", "(x - self.mean)", "(x + self.mean)"),
     ):
         source = SOURCES[module].read_text()
         assert old in source, module

@@ -31,7 +31,7 @@ def code_digest(*modules: str) -> str:
 def closure(*modules: str) -> set[str]:
     """Names of these modules and of all that they import of the package; ValueError for one that is not there."""
     found: set[str] = set()
-    waiting = list(modules)
+    waiting = [part for name in modules for part in _with_packages(name)]
     while waiting:
         name = waiting.pop()
         if name in found or _left_out(name):
@@ -59,10 +59,15 @@ def _file(name: str) -> Path:
 
 @cache
 def _imports(path: Path) -> list[str]:
-    """Modules of the package that a source imports, and the packages these lie in, whose `__init__` runs before."""
+    """Modules of the package that a source imports."""
     named = [name for name in _named(_tree(path)) if name.split(".")[0] == lara.__name__]
-    whole = {".".join(name.split(".")[:length]) for name in named for length in range(1, name.count(".") + 2)}
-    return [name for name in sorted(whole) if _is_module(name)]
+    return sorted({part for name in named for part in _with_packages(name) if _is_module(part)})
+
+
+def _with_packages(name: str) -> list[str]:
+    """A module and the packages it lies in, whose `__init__` runs before it."""
+    parts = name.split(".")
+    return [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
 
 
 def _named(node: ast.AST) -> Iterator[str]:
