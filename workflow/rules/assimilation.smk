@@ -43,11 +43,6 @@ use rule cycle_experiment as cycle_ensemble with:
         experiment=one_of(set(ENSEMBLES) - set(STREAMED)),
 
 
-def published_chunks(what):
-    """Input function: a file of every chunk whose times an experiment's archive holds."""
-    return lambda wildcards: [getattr(files, what) for files in INPUTS.published(wildcards.experiment)]
-
-
 CHUNK = RUN.chunk("{experiment}", "{stream}", "{chunk}")
 
 

@@ -12,7 +12,6 @@ from lara.depends.settings import Settings
 from lara.layout import Layout
 from lara.receipts import digest
 from lara.stages.code_digest import code_digest
-from lara.verification.figures import captions
 
 try:
     CONFIG = configuration.parse(config)
@@ -65,8 +64,8 @@ def code(command):
 def lara(command, threads="{threads}"):
     """Shell line of a job: the command of its rule's name, for what its wildcards name, with its log."""
     kind = COMMANDS[command].argument
-    named = "experiment", "stream", "chunk"
-    name = "/".join(f"{{wildcards.{part}}}" for part in named) if kind == "chunk" else f"{{wildcards.{kind}}}"
+    chunk = "{wildcards.experiment}/{wildcards.stream}/{wildcards.chunk}"
+    name = chunk if kind == "chunk" else f"{{wildcards.{kind}}}"
     thing = f" --{kind} {name}" if kind else ""
     return f"lara {command} --run {{params.run}}{thing} --threads {threads} 2>&1 | tee {{log}}"
 
@@ -93,3 +92,24 @@ def missing_suite(suite, remedy):
         raise ValueError(f"no experiment of run '{CONFIG.name}' is of suite `{suite}`: add {remedy}")
 
     return refuse
+
+
+def published_chunks(what):
+    """Input function: a file of every chunk whose times an experiment's archive holds."""
+    return lambda wildcards: [getattr(files, what) for files in INPUTS.published(wildcards.experiment)]
+
+
+def real_observations(wildcards):
+    """What `fig3_gdas` is drawn from; no source of this version has it."""
+    raise ValueError(
+        f"fig3_gdas needs real observations (GDAS PREPBUFR or IODA files) and ERA5 as their truth; run '{CONFIG.name}' has "
+        f"simulated observations of source '{CONFIG.source.kind}': see fig3_osse for the same comparison in a twin "
+        "experiment"
+    )
+
+
+def of_the_default_run(wildcards):
+    """The README's figure; any other configuration's is refused."""
+    if CONFIG.name != "default":
+        raise ValueError(f"the README shows the default run, not '{CONFIG.name}': run without --configfile")
+    return RUN.figure("rmse_over_time")

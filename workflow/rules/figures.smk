@@ -74,35 +74,6 @@ DRAWN_FROM = ALL_FIELD_FIGURES | ALL_TABLE_FIGURES
 PAPER_FIGURES = ("fig3_osse", "fig3_cycling", "fig4_single_observation", "table_cost")
 
 
-def category_of(wildcards):
-    """Category of a figure in the report."""
-    return captions.of(wildcards.figure)[0]
-
-
-def caption_of(wildcards):
-    """What a figure is to be read for, and of which run; n stands in the figure."""
-    grid, reference = CONFIG.grid, CONFIG.experiments[REFERENCE]
-    run = f"Run `{CONFIG.name}`: {len(CONFIG.state.channels)} channels on {grid.latitudes} x {grid.longitudes} points, "
-    scored = f"{reference.days - CONFIG.spin_up_days(REFERENCE)} days scored after {CONFIG.spin_up_days(REFERENCE)}"
-    return f"{captions.of(wildcards.figure)[1]} {run}reference {REFERENCE}, {scored} of spin-up."
-
-
-def real_observations(wildcards):
-    """What `fig3_gdas` is drawn from; no source of this version has it."""
-    raise ValueError(
-        f"fig3_gdas needs real observations (GDAS PREPBUFR or IODA files) and ERA5 as their truth; run '{CONFIG.name}' has "
-        f"simulated observations of source '{CONFIG.source.kind}': see fig3_osse for the same comparison in a twin "
-        "experiment"
-    )
-
-
-def of_the_default_run(wildcards):
-    """The README's figure; any other configuration's is refused."""
-    if CONFIG.name != "default":
-        raise ValueError(f"the README shows the default run, not '{CONFIG.name}': run without --configfile")
-    return RUN.figure("rmse_over_time")
-
-
 rule draw_figure:
     """Gather and save a figure's fields, then draw it."""
     input:
