@@ -98,6 +98,16 @@ def test_a_control_has_neither_work_nor_consistency():
     require_healthy(analysis, worst_reduction=1e-9)
 
 
+def test_an_analysis_without_a_minimum_has_the_consistency_of_its_departures_and_no_work(analyses):
+    """As of a method that solves for the analysis, e.g. a Kalman filter: ratios do not ask how it was found."""
+    solved = row(replace(analyses[0], minimum=None))
+    assert (solved["evaluations"], solved["iterations"]) == (0, 0)
+    assert solved["reason"] == "analysed without a minimisation"
+    for key in ("p", "J_end", "2J/p", "R found/assumed", "HBHT found/assumed"):
+        assert solved[key] == row(analyses[0])[key]
+    require_healthy(replace(analyses[0], minimum=None), worst_reduction=1e-9)
+
+
 def ended(analysis, reason, value, norm):
     """The analysis as if its minimisation had ended so."""
     return replace(analysis, minimum=replace(analysis.minimum, reason=reason, value=value, gradient_norm=norm))

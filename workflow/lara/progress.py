@@ -75,7 +75,7 @@ def cycling_progress(name: str) -> Callable[[int, int, Analysis], None]:
 
     def report(done: int, total: int, analysis: Analysis) -> None:
         note = f", J {analysis.start.total:.0f} -> {analysis.end.total:.0f} for p = {analysis.fit.used}"
-        progress(done, total, note if analysis.minimum else "")
+        progress(done, total, note if analysis.assimilated else "")
 
     return report
 

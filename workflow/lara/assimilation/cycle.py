@@ -23,7 +23,7 @@ from lara.assimilation.control import Control
 from lara.assimilation.cost import CostFunction, Observations, observation_term, present
 from lara.assimilation.minimise import minimise
 from lara.assimilation.quality import GAUSSIAN, Norm, background_check, background_std_at
-from lara.assimilation.search import Method as Minimiser
+from lara.assimilation.search import Descent
 from lara.assimilation.trajectory import Map, Step, StrongConstraint, Trajectory, WeakConstraint, integrate
 from lara.assimilation.window import Window, times_of
 
@@ -57,7 +57,7 @@ class Scheme:
 
     model: Model
     control: Control
-    minimiser: Minimiser
+    minimiser: Descent
     norm: Norm = GAUSSIAN
     background_std: Float[Tensor, "b k c y 1"] | None = None
     check_threshold: float | None = None
@@ -127,7 +127,7 @@ def assimilate(windows: Sequence[Window], start: Start, observations: Observatio
     hofx = _hofx(windows, "analysis", analysis, observations)
     found = fits(hofx_background, hofx, observations, rejected, scheme.norm, spread)
     return [
-        Analysis(window, first_guess[i], analysis[i], found[i], *terms(minima[i]), minima[i])
+        Analysis(window, first_guess[i], analysis[i], found[i], *terms(minima[i]), True, minima[i])
         for i, window in enumerate(windows)
     ]
 
@@ -181,7 +181,7 @@ def _unassimilated(
     found = fits(before, after, observations, nothing, GAUSSIAN, torch.full_like(before, torch.nan))
     costs = [observation_term(observations, hofx).tolist() for hofx in (before, after)]
     return [
-        Analysis(window, background[i], analysis[i], found[i], Terms(0.0, costs[0][i]), Terms(0.0, costs[1][i]))
+        Analysis(window, background[i], analysis[i], found[i], Terms(0.0, costs[0][i]), Terms(0.0, costs[1][i]), False)
         for i, window in enumerate(windows)
     ]
 

@@ -79,8 +79,8 @@ Request = Evaluate | Linearise | Multiply
 Search = Generator[Request, Any, Outcome]
 
 
-class Method(Protocol):
-    """A way to descend from a first point."""
+class Descent(Protocol):
+    """A descent method: a way from a first point to the minimum."""
 
     @property
     def evaluations(self) -> int:

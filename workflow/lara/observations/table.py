@@ -233,7 +233,7 @@ def effective_flags(
     """The flag of every datum after the analysis.
 
     `prior` are the `prior_flags`, `error_std` the error (SI) the analysis used, infinite throughout where nothing was
-    minimised; `rejected` marks what the background check took out.
+    assimilated; `rejected` marks what the background check took out.
     """
     cases = [prior != Flag.PASS, rejected, ~np.isfinite(error_std)]
     return np.select(cases, [prior, Flag.FGUESS, Flag.PASSIVE], Flag.PASS).astype(np.int64)

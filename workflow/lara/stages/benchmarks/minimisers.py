@@ -23,7 +23,7 @@ from lara.assimilation.cycle import Scheme, Start, assimilate, cost_function
 from lara.assimilation.gaussnewton import GaussNewton
 from lara.assimilation.lbfgs import LBFGS
 from lara.assimilation.minimise import Minimum, minimise
-from lara.assimilation.search import Method, Tolerance
+from lara.assimilation.search import Descent, Tolerance
 from lara.assimilation.window import Window
 from lara.observations import operators
 from lara.stages.covariance.factors import factors
@@ -68,7 +68,7 @@ class Cases:
         return cost_function(windows, self.background(windows), self.observations(windows), self.scheme)
 
 
-def methods(cases: Cases) -> dict[str, Method]:
+def methods(cases: Cases) -> dict[str, Descent]:
     """The methods compared, each allowed to converge."""
     control = cases.scheme.control
     assert isinstance(control, DiagonalControl), "the released Adam works in a latent space with a diagonal B"
@@ -148,7 +148,7 @@ def compare_batches(run: RunWithNetworks, progress: Progress) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def without_memory(method: Method) -> Method:
+def without_memory(method: Descent) -> Descent:
     """The same method without memory, so that every batch starts alike."""
     return replace(method, carry=False) if isinstance(method, LBFGS) else method
 

@@ -55,9 +55,9 @@ class ObservationReader:
         return tables.between(self.loaded[2], begin, end)
 
     def feedback(self, analysis: Analysis) -> pd.DataFrame:
-        """Each datum that is new in a window, with its departures; where nothing was minimised, none was used."""
+        """Each datum that is new in a window, with its departures; where nothing was assimilated, none was used."""
         rows, fit = self.rows(analysis.window), analysis.fit
-        error = fit.error_std.cpu().numpy() if analysis.minimum else np.full(len(rows), np.inf)
+        error = fit.error_std.cpu().numpy() if analysis.assimilated else np.full(len(rows), np.inf)
         prior = tables.prior_flags(rows, analysis.window.fresh_from)
         flags = tables.effective_flags(prior, error, fit.rejected.cpu().numpy())
         outcome = tables.Outcome(

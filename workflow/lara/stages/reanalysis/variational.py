@@ -13,8 +13,7 @@ from lara.assimilation.cycle import Model, Scheme
 from lara.assimilation.gaussnewton import GaussNewton
 from lara.assimilation.lbfgs import LBFGS
 from lara.assimilation.quality import GAUSSIAN, Huber, background_std
-from lara.assimilation.search import Method as Minimiser
-from lara.assimilation.search import Tolerance
+from lara.assimilation.search import Descent, Tolerance
 from lara.assimilation.trajectory import StrongConstraint
 from lara.assimilation.window import Window, times_of
 from lara.config import Experiment, Factors
@@ -56,7 +55,7 @@ def scheme(
     )
 
 
-def minimiser(run: Run) -> Minimiser:
+def minimiser(run: Run) -> Descent:
     """The minimiser as configured."""
     wanted = run.config.minimiser
     tolerance = Tolerance(wanted.gradient_tolerance, wanted.decrease_tolerance)
