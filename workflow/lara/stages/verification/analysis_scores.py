@@ -97,6 +97,4 @@ def _score_month(run: RunWithStates, archive: xr.Dataset, truth: StateStore, tim
 def _score(run: RunWithStates, truth: StateStore, archive: xr.Dataset, suffix: str, share: xr.DataArray) -> xr.Dataset:
     times = archive["time"].values
     climate = run.statistics.climatology_at(times)
-    return scores.score_sums(
-        states_of(run, archive, suffix), truth.at(times), climate, share, times, run.channels.names
-    )
+    return scores.sums(states_of(run, archive, suffix), truth.at(times), climate, share, times, run.channels.names)

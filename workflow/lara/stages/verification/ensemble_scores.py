@@ -25,7 +25,7 @@ def score_ensemble(run: RunWithStates, name: str) -> xr.Dataset:
     times = members["time"].values
     positions = [run.channels.position(str(channel)) for channel in members["channel"].values]
     truth = run.store(run.config.experiments[name].dataset).at(times)[:, positions]
-    return ensemble.ensemble_sums(
+    return ensemble.sums(
         members.values,
         truth,
         regions.shares(run.grid.latitude, run.grid.area_weights),

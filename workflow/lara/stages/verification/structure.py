@@ -21,7 +21,7 @@ from lara.stages.run import Run
 from lara.stages.states import RunWithStates, states_of
 from lara.stages.verification.forecast_scores import forecast_inits
 from lara.stages.writing import write_dataset
-from lara.verification import aggregation, lags, physics, regions, spectra, tails
+from lara.verification import aggregation, balance, lags, physics, regions, spectra, tails
 
 STEPS = 4  # of the forecasts whose noise is measured
 INITS = 10
@@ -77,17 +77,19 @@ def _reconstructed(run: RunWithNetworks, states: np.ndarray) -> np.ndarray:
 
 
 def _measure(run: RunWithNetworks, name: str, of: Series) -> xr.Dataset:
-    """Sums by month of spectra, tails and lags; balance and kinetic energy over all times; budgets by time."""
+    """Sums by month of spectra, tails, lags and balance; kinetic energy over all times; budgets by time."""
     names, harmonics = run.channels.names, Harmonics.of(run.grid)
     share = regions.whole(run.grid.area_weights).values[0]
     scale, climate = run.statistics.std[:, None, None], run.statistics.climatology_at(of.times)
     anomalies, true = ((states - climate) / scale for states in (of.states, of.truth))
-    lagged = lags.lag_sums(of.states, of.truth, share, of.times, names)
+    sums: list[tuple[aggregation.Statistic, xr.Dataset]] = [
+        (spectra, spectra.sums(of.states, of.truth, harmonics, of.times, names)),
+        (tails, tails.sums(anomalies, true, share, of.times, names)),
+        (lags, lags.sums(of.states, of.truth, share, of.times, names)),
+        (balance, balance.sums(of.states, of.background, run.channels, run.grid, of.times)),
+    ]
     parts = [
-        aggregation.by_month(spectra.spectral_sums(of.states, of.truth, harmonics, of.times, names)),
-        aggregation.by_month(tails.tail_sums(anomalies, true, share, of.times, names)).drop_vars("count"),
-        aggregation.by_month(lagged).rename(squared_error="lag_squared_error", count="lag_count"),
-        physics.balance_sums(of.states, of.background, run.channels, run.grid).sum("time"),
+        *(aggregation.prefixed(statistic, aggregation.by_month(each)) for statistic, each in sums),
         _energy(run, of.states, harmonics),
         _budgets(run, of),
         _noise(run, name, of),
