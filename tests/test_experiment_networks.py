@@ -18,7 +18,7 @@ from lara.autoencoder import Autoencoder
 from lara.covariance.latent import LatentVariance
 from lara.covariance.spectral import SpectralCovariance
 from lara.observations import table as tables
-from lara.observations.operators import from_table
+from lara.observations.batches import from_table
 from lara.stages.covariance import background_error
 from lara.stages.models import train
 from lara.stages.networks import RunWithNetworks

@@ -15,7 +15,7 @@ from lara.assimilation.quality import (
 )
 from lara.config.quality import QualityControl
 from lara.grid import Grid
-from lara.observations import operators
+from lara.observations import batches
 from lara.state import Channels
 from tables import SLOTS, table_of
 
@@ -26,7 +26,7 @@ CHANNELS = Channels.of(["msl"], ["z"], [500])
 def observed(**columns):
     """Two members with the same data."""
     n = len(columns["ObsValue"])
-    return operators.from_table(table_of([0.0] * n, [0.0] * n, **columns), GRID, CHANNELS, SLOTS).repeat(2)
+    return batches.from_table(table_of([0.0] * n, [0.0] * n, **columns), GRID, CHANNELS, SLOTS).repeat(2)
 
 
 def departures(number=41, largest=8.0):
@@ -96,7 +96,7 @@ def test_the_background_std_is_read_at_each_members_slot_channel_and_place():
     std = torch.rand(2, 4, 2, 8, 1, dtype=torch.float64) + 0.5
     middle = GRID.latitude[3:5].mean()
     table = table_of([GRID.latitude[2], middle], [33.0, 44.0], time=SLOTS[[1, 3]])
-    h = operators.from_table(table, GRID, CHANNELS, SLOTS).repeat(2)
+    h = batches.from_table(table, GRID, CHANNELS, SLOTS).repeat(2)
     expected = torch.stack([std[:, 1, 1, 2, 0], std[:, 3, 1, 3:5, 0].square().mean(1).sqrt()], dim=1)
     assert torch.allclose(background_std_at(h, std, 16), expected, atol=1e-12)
     assert torch.allclose(background_std_at(h, std[:1], 16), expected[:1].expand(2, 2), atol=1e-12)

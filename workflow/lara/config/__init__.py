@@ -24,7 +24,7 @@ from lara.config.experiments import (
     Experiment,
     Factors,
     Minimiser,
-    Observations,
+    ObservingNetwork,
     SingleObservation,
     Tuning,
     Verification,
@@ -62,7 +62,7 @@ __all__ = [
     "Forecaster",
     "GridShape",
     "Minimiser",
-    "Observations",
+    "ObservingNetwork",
     "Patience",
     "Phase",
     "Production",
@@ -105,7 +105,7 @@ class Config(Section):
     autoencoders: dict[Name, Autoencoder] = Field(description="autoencoders by name")
     forecaster: Forecaster = Field(Forecaster(), description="the forecaster")
     background_error: BackgroundError = Field(BackgroundError(), description="the background error covariance")
-    observations: Observations = Field(Observations(), description="the observing network")
+    observations: ObservingNetwork = Field(ObservingNetwork(), description="the observing network")
     quality_control: QualityControl = Field(QualityControl(), description="checks of the observations")
     minimiser: Minimiser = Field(Minimiser(), description="the minimiser")
     experiments: dict[Name, Experiment] = Field(description="cycled runs by name")

@@ -20,7 +20,7 @@ class BackgroundError(Section):
     lead_hours: tuple[Count, Count] = Field((24, 48), description="lead times of a pair [h]")
 
 
-class Observations(Section):
+class ObservingNetwork(Section):
     """The twin experiment's network: fixed sites, denser over northern land, a part withheld."""
 
     columns: Count = Field(90, description="upper-air columns [1]")

@@ -25,7 +25,7 @@ from lara.assimilation.lbfgs import LBFGS
 from lara.assimilation.minimise import Minimum, minimise
 from lara.assimilation.search import Descent, Tolerance
 from lara.assimilation.window import Window
-from lara.observations import operators
+from lara.observations import batches
 from lara.stages.covariance.factors import factors
 from lara.stages.experiments import all_windows, evaluation_begin
 from lara.stages.networks import RunWithNetworks
@@ -59,9 +59,9 @@ class Cases:
         states = self.archive.sel(time=[window.begin for window in windows])
         return self.run.tensor(states_of(self.run, states, "_background"))
 
-    def observations(self, windows: Sequence[Window]) -> operators.Observations:
+    def observations(self, windows: Sequence[Window]) -> batches.ObservationBatch:
         """Data of windows in one batch."""
-        return operators.stack([self.read(window) for window in windows])
+        return batches.stack([self.read(window) for window in windows])
 
     def cost(self, windows: Sequence[Window]) -> CostFunction:
         """J of windows in one batch."""

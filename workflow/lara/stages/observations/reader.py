@@ -12,7 +12,7 @@ import torch
 from lara.assimilation.analysis import Analysis
 from lara.assimilation.window import Window
 from lara.observations import table as tables
-from lara.observations.operators import Observations, from_table
+from lara.observations.batches import ObservationBatch, from_table
 from lara.stages.observations.observation_error import extra_error
 from lara.stages.observations.stretches import TIMES_PER_READ
 from lara.stages.run import Run
@@ -34,7 +34,7 @@ class ObservationReader:
         self.extra_std = extra_error(run, run.config.experiments[name])
         self.factors = torch.tensor(factors, dtype=torch.float64)[:, None]
 
-    def __call__(self, window: Window) -> Observations:
+    def __call__(self, window: Window) -> ObservationBatch:
         """Observations of a window with R = factor (σ_o² + representation² + model²)."""
         rows = self.rows(window)
         own = from_table(rows, self.run.grid, self.run.channels, window.slots, window.step, window.fresh_from)

@@ -11,7 +11,7 @@ import torch
 
 from lara.observations import screening
 from lara.observations import table as tables
-from lara.observations.operators import from_table
+from lara.observations.batches import from_table
 from lara.observations.thinning import Thinning
 from lara.stages.observations.stretches import stretches
 from lara.stages.states import RunWithStates
@@ -52,4 +52,5 @@ def _climate(run: RunWithStates, table: pd.DataFrame, threshold: float) -> scree
     spacing = np.diff(times).min() if len(times) > 1 else run.step
     h = from_table(table, run.grid, run.channels, times, min(spacing, run.step))
     fields = torch.from_numpy(run.statistics.climatology_at(times)).double()
-    return screening.Climate(h.hofx(fields[None])[0].numpy(), run.statistics.std[h.channel[0].numpy()], threshold)
+    std = torch.from_numpy(run.statistics.std).double().expand(len(times), -1)
+    return screening.Climate(h.hofx(fields[None])[0].numpy(), h.spread(std)[0].numpy(), threshold)

@@ -18,7 +18,7 @@ from torch import Tensor
 from lara.assimilation.cycle import cost_function
 from lara.assimilation.minimise import minimise
 from lara.config import SingleObservation
-from lara.observations import operators
+from lara.observations import batches
 from lara.observations import table as tables
 from lara.stages.covariance.factors import factors
 from lara.stages.experiments import windows_of
@@ -53,7 +53,7 @@ def _increments(run: RunWithNetworks, name: str) -> Tensor:
     window = windows_of(chosen, begin, begin + hours(chosen.slots * chosen.slot_hours))[0]
     background = _background(run).expand(count, -1, -1, -1)
     way = scheme(run, name, [factors(run, name)], background[:1], window)
-    observations = operators.stack(
+    observations = batches.stack(
         [_observation(run, case, window.slots) for case in run.config.single_observations.values()]
     ).to(run.device)
     cost = cost_function([window] * count, background, observations, way)
@@ -72,7 +72,7 @@ def _background(run: RunWithNetworks) -> Tensor:
     return first_background(run, shown.dataset, shown.background_hours)
 
 
-def _observation(run: Run, case: SingleObservation, slots: np.ndarray) -> operators.Observations:
+def _observation(run: Run, case: SingleObservation, slots: np.ndarray) -> batches.ObservationBatch:
     """One datum whose value is the innovation alone."""
     row = {
         tables.STATION: "single",
@@ -87,7 +87,7 @@ def _observation(run: Run, case: SingleObservation, slots: np.ndarray) -> operat
         "PreQC": 0,
         "withheld": False,
     }
-    return operators.from_table(tables.validate(pd.DataFrame([row])), run.grid, run.channels, slots, run.step)
+    return batches.from_table(tables.validate(pd.DataFrame([row])), run.grid, run.channels, slots, run.step)
 
 
 def _channel(case: SingleObservation) -> str:
