@@ -15,6 +15,7 @@ from lara.assimilation.health import require_healthy, row
 from lara.assimilation.lbfgs import LBFGS
 from lara.assimilation.search import Reason, Tolerance
 from lara.assimilation.window import Window
+from lorenz import opposite
 from toys import normal, observe
 
 WINDOW = Window(np.datetime64("2001-01-01T00", "ns"), np.timedelta64(6, "h"), 4)
@@ -28,11 +29,10 @@ def persistence(state, _):
 def scheme(**options) -> Scheme:
     """Persistence observed everywhere, B and R known."""
     control = DiagonalControl(torch.full((1, SIZE), VARIANCE, dtype=torch.float64))
-    std = torch.full((1, 4, 1), VARIANCE**0.5, dtype=torch.float64)
+    draws = opposite(torch.full((1, 4, SIZE), VARIANCE**0.5, dtype=torch.float64))
     minimiser = LBFGS(evaluations=60, tolerance=Tolerance(1e-8, 0.0))
-    return Scheme(
-        **{"model": Model(persistence), "control": control, "minimiser": minimiser, **options, "background_std": std}
-    )
+    own = {"model": Model(persistence), "control": control, "minimiser": minimiser}
+    return Scheme(**{**own, **options, "background_draws": draws})
 
 
 def problem(error: float = 1.0):

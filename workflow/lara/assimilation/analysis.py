@@ -30,7 +30,7 @@ class Fit:
     """A window's data beside its trajectories, each (p,), one number per datum, missing or not.
 
     hofx_…: H of the background and of the analysis. error_std: σ in the analysis, ∞ where unused. rejected: by the
-    background check. weight: what the norm left of each datum's influence, 1 where Gaussian. background_std: (HBHᵀ)^½
+    background check. weight: what the norm left of each datum's influence, 1 where Gaussian. background_std: σ_b
     as the check assumes it, NaN without one.
     """
 

@@ -12,7 +12,7 @@ from lara.assimilation.control import Control
 from lara.assimilation.cycle import Model, Scheme
 from lara.assimilation.gaussnewton import GaussNewton
 from lara.assimilation.lbfgs import LBFGS
-from lara.assimilation.quality import GAUSSIAN, Huber, background_std
+from lara.assimilation.quality import GAUSSIAN, BackgroundDraws, Huber
 from lara.assimilation.search import Descent, Tolerance
 from lara.assimilation.trajectory import StrongConstraint
 from lara.assimilation.window import Window, times_of
@@ -22,7 +22,7 @@ from lara.stages.networks import RunWithNetworks
 from lara.stages.reanalysis.model import model
 from lara.stages.run import Run
 
-DRAWS = 24  # of B, for the standard deviation that the background check assumes
+DRAWS, TURNS = 24, 4  # of B, for the standard deviation that the background check assumes
 
 
 def scheme(
@@ -37,18 +37,15 @@ def scheme(
         raise ValueError(f"experiment '{name}' has method {chosen.method}, which assimilates nothing")
     own, control = model(run, chosen), background_error.control(run, chosen, trials)
     forcing = None if chosen.model_error is None else background_error.control(run, chosen, trials, chosen.model_error)
+    every = [control.select(torch.tensor([i])) for i in range(len(trials))]
+    draws = [_draws(run, chosen, own, trial, background, window) for trial in every]
     return Scheme(
         model=own,
         control=control,
         minimiser=minimiser(run),
         norm=GAUSSIAN if quality.huber is None else Huber(quality.huber),
         check_threshold=quality.background_check,
-        background_std=torch.stack(
-            [
-                _spread(run, chosen, own, control.select(torch.tensor([i])), background, window)
-                for i in range(len(trials))
-            ]
-        ),
+        background_draws=BackgroundDraws.of(torch.stack(draws), TURNS),
         increment_form=chosen.increment_form,
         forcing=forcing,
         recompute=run.config.minimiser.recompute,
@@ -65,12 +62,12 @@ def minimiser(run: Run) -> Descent:
 
 
 @torch.no_grad()
-def _spread(
+def _draws(
     run: Run, chosen: Experiment, own: Model, control: Control, background: Float[Tensor, "b c y x"], window: Window
-) -> Float[Tensor, "k c y 1"]:
-    """(HBHᵀ)^½ by slot, channel and latitude: the spread of trajectories from draws of B around a first state."""
+) -> Float[Tensor, "n k c y x"]:
+    """Trajectories from draws of B around a first state, of the same random numbers for every trial."""
     generator = run.generator("draws of B", chosen.method, chosen.space)
     chi = run.tensor(generator.standard_normal(control.zeros(DRAWS).shape)).to(background)
     latent = own.encode(background[:1])
     latent = latent.expand(DRAWS, *latent.shape[1:])
-    return background_std(StrongConstraint(latent, control, own.decode, own.step, times_of([window] * DRAWS))(chi))
+    return StrongConstraint(latent, control, own.decode, own.step, times_of([window] * DRAWS))(chi)
