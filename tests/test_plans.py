@@ -23,9 +23,9 @@ pytestmark = pytest.mark.slow
 TARGET = "results/world/archive/l4dvar.zarr.receipt.json"
 SNAKEMAKE = """
 import os, sys
-from lara.config import checks
+from lara.config import sources
 from lara.stages import code_digest
-checks.LATITUDES[5] = 8
+sources.LATITUDES[5] = 8
 if edited := os.environ.get("EDITED"):
     own, closure = code_digest.code_digest, code_digest.closure
     code_digest.code_digest = lambda *modules: own(*modules) + (edited if edited in closure(*modules) else "")

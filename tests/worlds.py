@@ -15,7 +15,7 @@ import yaml
 from torch import nn
 
 from lara import cli, config, store
-from lara.config import checks
+from lara.config import sources
 from lara.layout import Layout
 from lara.stages.networks import RunWithNetworks
 from lara.stages.run import time_range
@@ -96,7 +96,7 @@ VALUES = {
     "observed_once": ["l4dvar", "4dvar"],
 }
 
-checks.LATITUDES[5] = 8
+sources.LATITUDES[5] = 8
 
 MEAN = {"msl": 1.01e5, "t2m": 288.0, "z500": 5.5e4, "z850": 1.4e4, "t500": 253.0, "t850": 281.0}
 STD = {"msl": 800.0, "t2m": 6.0, "z500": 900.0, "z850": 500.0, "t500": 5.0, "t850": 5.0}

@@ -34,7 +34,7 @@ def volumes(folder: Path = CONFIGS) -> str:
     lines = ["| file | requests | fields | GRIB (GB) | states (GB) |", "|---|---|---|---|---|"]
     for path in sorted(folder.glob("*.yaml")):
         config = load(path)
-        if config.source.kind == "cds":
+        if config.source.needs_download:
             found = volume(Run(config, Layout(Path("results") / config.name)))
             sizes = f"{found.grib_bytes / 1e9:.3g} | {found.state_bytes / 1e9:.3g}"
             lines.append(f"| `{path.name}` | {found.requests} | {found.fields} | {sizes} |")

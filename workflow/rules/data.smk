@@ -37,7 +37,7 @@ rule generate_dataset:
     threads: 1
     resources:
         mem_mb=larger(month_mb),
-        runtime=longer(240 if CONFIG.source.kind == "simulated" else 2880),
+        runtime=longer(CONFIG.source.minutes),
     params:
         settings=of(SETTINGS.dataset, "dataset"),
         run=RUN.root,

@@ -77,4 +77,4 @@ rule data_benchmarks:
     input:
         rules.measure_archive.output,
         rules.compare_loaders.output,
-        rules.measure_ingestion.output if CONFIG.source.kind == "cds" else [],
+        rules.measure_ingestion.output if CONFIG.source.needs_download else [],

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from lara.config import Cds, Chunk, Config, Simulated
+from lara.config import Cds, Chunk, Config
 from lara.config.experiments import MODEL_SPACE
 
 CUTTING = ("days", "suite")  # keys of an experiment that change no analysis
@@ -36,14 +36,14 @@ class Settings:
 
     def dataset(self, name: str) -> Values:
         """Of the states of a dataset."""
-        if isinstance(self.config.source, Simulated):
+        if self.config.source.has_members:
             return self.of("seed", "step_hours", "source", "state", "grid", f"datasets.{name}")
         return self.of("step_hours", "state", "grid", f"datasets.{name}") | self.source()
 
     def source(self) -> Values:
         """Of states of a source: not the keys for fetching them, which change no value."""
         own: Values = self.values["source"]
-        return {"source": {key: value for key, value in own.items() if key not in self.config.source.passing}}
+        return {"source": {key: value for key, value in own.items() if key not in self.config.source.fetch_only_keys}}
 
     def delivery(self, name: str) -> Values:
         """Of a delivery "dataset/product/month"; all that its states depend on where GRIB is not kept.

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from lara import config as configuration
-from lara.config import Cds, Config, Training
+from lara.config import Config, Training
 from lara.forecaster import Forecaster
 from lara.layout import Layout
 from lara.stages.benchmarks.operation_counts import GRADIENT, TRAINING, Work, measure
@@ -173,7 +173,7 @@ def _jobs(config: Config, devices: int, suites: Sequence[str]) -> Iterator[Estim
 
 def _datasets(run: Run, experiments: Sequence[str]) -> Iterator[Estimate]:
     """What is downloaded, and stores of states with a file per day, but test datasets of other experiments."""
-    if isinstance(run.config.source, Cds):
+    if run.config.source.needs_download:
         asked = volume(run)
         yield Estimate(
             "download-month, all",

@@ -82,8 +82,8 @@ def lay_out(run: Run, dataset: str, times: np.ndarray) -> None:
     """The store of a dataset: as it was if made by the same source, member and seed, else emptied."""
     path, chosen = run.layout.dataset(dataset), run.config.datasets[dataset]
     source = run.config.source
-    made_by: dict[str, Any] = {"source": source.model_dump_json(exclude=set(source.passing))}
-    if isinstance(source, Simulated):
+    made_by: dict[str, Any] = {"source": source.model_dump_json(exclude=set(source.fetch_only_keys))}
+    if source.has_members:
         made_by |= {"member": chosen.member, "seed": run.config.seed}
     try:
         store.create(path, run.grid, run.channels, times, made_by)
