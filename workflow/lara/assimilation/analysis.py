@@ -1,4 +1,4 @@
-"""What an analysis of one window is: its trajectories, its fit to the data, its cost and how it was minimised."""
+"""Analysis of one window: its trajectories, its fit to the data, its cost, and how it was minimised if it was."""
 
 from dataclasses import dataclass
 
