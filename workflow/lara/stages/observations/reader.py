@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-import torch
 
 from lara.assimilation.analysis import Analysis
 from lara.assimilation.window import Window
 from lara.observations import table as tables
 from lara.observations.batches import ObservationBatch, from_table
-from lara.stages.observations.observation_error import extra_error
+from lara.stages.observations.observation_error import beyond_instrument, with_error
 from lara.stages.observations.stretches import TIMES_PER_READ
 from lara.stages.run import Run
 
@@ -31,15 +29,14 @@ class ObservationReader:
         self.run, self.name, self.perturbed = run, name, perturbed
         self.path = run.layout.screened(dataset)
         self.loaded: tuple[np.datetime64, np.datetime64, pd.DataFrame] | None = None
-        self.extra_std = extra_error(run, run.config.experiments[name])
-        self.factors = torch.tensor(factors, dtype=torch.float64)[:, None]
+        self.beyond = beyond_instrument(run, run.config.experiments[name])
+        self.factors = factors
 
     def __call__(self, window: Window) -> ObservationBatch:
-        """Observations of a window with R = factor (σ_o² + representation² + model²)."""
+        """Observations of a window with their R, see `observation_error`."""
         rows = self.rows(window)
         own = from_table(rows, self.run.grid, self.run.channels, window.slots, window.step, window.fresh_from)
-        members = own.inflate(self.extra_std).repeat(len(self.factors))
-        members = replace(members, error_std=members.error_std * self.factors.sqrt())
+        members = with_error(own, self.beyond, self.factors)
         if self.perturbed:
             members = members.perturbed(
                 [self.run.generator("perturbation", self.name, i, str(window)) for i in range(len(self.factors))]

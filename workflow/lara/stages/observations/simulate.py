@@ -9,7 +9,7 @@ import pandas as pd
 from lara.observations import table as tables
 from lara.observations.network import draw_network
 from lara.observations.simulate import simulate
-from lara.stages.observations.observation_error import error_std
+from lara.stages.observations.observation_error import instrument
 from lara.stages.observations.stretches import stretches
 from lara.stages.run import Run
 from lara.stages.states import RunWithStates
@@ -36,6 +36,6 @@ def write_observations(run: RunWithStates, dataset: str) -> None:
 
 def simulate_observations(run: RunWithStates, dataset: str) -> Iterator[pd.DataFrame]:
     """Observations of a dataset at all its times, some days after another."""
-    truth, sites, std = run.store(dataset), pd.read_parquet(run.layout.sites), error_std(run)
+    truth, sites, std = run.store(dataset), pd.read_parquet(run.layout.sites), instrument(run)
     for times in stretches(truth.times):
         yield simulate(truth, sites, times, std, run.config.seed)

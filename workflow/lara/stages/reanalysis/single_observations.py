@@ -23,7 +23,7 @@ from lara.observations import table as tables
 from lara.stages.covariance.factors import factors
 from lara.stages.experiments import windows_of
 from lara.stages.networks import RunWithNetworks
-from lara.stages.observations.observation_error import error_std
+from lara.stages.observations.observation_error import instrument
 from lara.stages.reanalysis.first_background import first_background
 from lara.stages.reanalysis.variational import scheme
 from lara.stages.run import Run, hours, time
@@ -83,7 +83,7 @@ def _observation(run: Run, case: SingleObservation, slots: np.ndarray) -> batche
         tables.LONGITUDE: case.longitude % 360,
         tables.PRESSURE: np.nan if case.level is None else 100.0 * case.level,
         "ObsValue": case.innovation,
-        "ObsError": case.error_std or error_std(run)[_channel(case)],
+        "ObsError": case.error_std or instrument(run)[_channel(case)],
         "PreQC": 0,
         "withheld": False,
     }
