@@ -31,9 +31,10 @@ from lara.stages.experiments import all_windows
 from lara.stages.networks import RunWithNetworks
 from lara.stages.observations.reader import ObservationReader
 from lara.stages.reanalysis import restart as restarts
+from lara.stages.reanalysis.analyst import Analyst
 from lara.stages.reanalysis.checkpoints import Journal
 from lara.stages.reanalysis.ensemble import degrees_of_freedom, headline
-from lara.stages.reanalysis.method import Analyst
+from lara.stages.reanalysis.method import analyst as analyst_of
 from lara.stages.reanalysis.provenance import archive_times, identity, provenance
 from lara.stages.reanalysis.restart import Restart
 from lara.stages.writing import write_dataset, write_table
@@ -110,7 +111,7 @@ class _Job:
         chosen = self.run.config.experiments[name]
         r = [factors(self.run, name).observation] * chosen.members
         read = ObservationReader(self.run, name, chosen.dataset, r, chosen.members > 1)
-        analyst = Analyst.of(self.run, name, self.stretch.first)
+        analyst = analyst_of(self.run, name, self.stretch.first)
         restart = self._resume() or Restart(0, self._start(analyst))
         number = restart.done
         for analyses, seconds in _timed(analyse(self.run, analyst, windows[number:], restart.start, read)):

@@ -1,41 +1,43 @@
-"""How an experiment analyses its windows, and what its first window starts from."""
+"""Methods: how each name of `method` in the configuration analyses windows.
+
+A method is a module that meets `Maker`, with its name and what it needs in `lara.config.experiments.METHODS`. An
+ensemble Kalman filter, for example, would be a file beside `variational` whose `make` returns an `Analyst` with a
+callable (windows, start, observations) → analyses, and would need observations and no background error.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Protocol
 
-from lara.assimilation.cycle import Disturb, Method, Start
-from lara.assimilation.trajectory import Step
+from jaxtyping import Float
+from torch import Tensor
+
 from lara.assimilation.window import Window
-from lara.stages.covariance.factors import factors
 from lara.stages.networks import RunWithNetworks
-from lara.stages.reanalysis.control_runs import control_run
-from lara.stages.reanalysis.ensemble import Ensemble
+from lara.stages.reanalysis import control_runs, variational
+from lara.stages.reanalysis.analyst import Analyst
 from lara.stages.reanalysis.first_background import background_at
-from lara.stages.reanalysis.model import slot_step
-from lara.stages.reanalysis.posterior import Diagnosed
-from lara.stages.reanalysis.variational import scheme
 
 
-@dataclass(frozen=True, eq=False)
-class Analyst:
-    """Method, forecast from slot to slot, noise on backgrounds if any, and the start of the first window."""
+class Maker(Protocol):
+    """A way to analyse windows."""
 
-    method: Method
-    step: Step
-    start: Start
-    disturb: Disturb | None = None
+    def make(self, run: RunWithNetworks, name: str, background: Float[Tensor, "1 c y x"], first: Window) -> Analyst:
+        """The analyst of the experiment `name`, whose first window starts from `background`."""
 
-    @classmethod
-    def of(cls, run: RunWithNetworks, name: str, first: Window) -> Analyst:
-        """The analyst of an experiment; the spread of B is measured around its first background and window."""
-        chosen = run.config.experiments[name]
-        background = background_at(run, chosen.dataset, first.begin, chosen.background_hours)
-        step = slot_step(run, chosen)
-        if not chosen.variational:
-            return cls(control_run(run, chosen), step, Start(background))
-        own = scheme(run, name, [factors(run, name)], background, first)
-        if chosen.members == 1:
-            return cls(Diagnosed(run, name, own), step, Start(background))
-        members = Ensemble(run, name, own)
-        return cls(members, step, members.start(background, first), members.disturb)
+
+MAKERS: dict[str, Maker] = {
+    "l4dvar": variational,
+    "l3dvar": variational,
+    "4dvar": variational,
+    "3dvar": variational,
+    "free": control_runs,
+    "autoencoder-only": control_runs,
+}
+
+
+def analyst(run: RunWithNetworks, name: str, first: Window) -> Analyst:
+    """The analyst of an experiment, from its first background on."""
+    chosen = run.config.experiments[name]
+    background = background_at(run, chosen.dataset, first.begin, chosen.background_hours)
+    return MAKERS[chosen.method].make(run, name, background, first)

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lara.assimilation.control import Control
-from lara.assimilation.cycle import Model, Scheme
+from lara.assimilation.cycle import Model, Scheme, Start
 from lara.assimilation.gaussnewton import GaussNewton
 from lara.assimilation.lbfgs import LBFGS
 from lara.assimilation.quality import GAUSSIAN, BackgroundDraws, Huber
@@ -18,11 +18,25 @@ from lara.assimilation.trajectory import StrongConstraint
 from lara.assimilation.window import Window, times_of
 from lara.config import Experiment, Factors
 from lara.stages.covariance import background_error
+from lara.stages.covariance.factors import factors
 from lara.stages.networks import RunWithNetworks
-from lara.stages.reanalysis.model import model
+from lara.stages.reanalysis.analyst import Analyst
+from lara.stages.reanalysis.ensemble import Ensemble
+from lara.stages.reanalysis.model import model, slot_step
+from lara.stages.reanalysis.posterior import Diagnosed
 from lara.stages.run import Run
 
 DRAWS, TURNS = 24, 4  # of B, for the standard deviation that the background check assumes
+
+
+def make(run: RunWithNetworks, name: str, background: Float[Tensor, "1 c y x"], first: Window) -> Analyst:
+    """The analyst of a single analysis or of an ensemble; B's draws are made around the background and window."""
+    chosen = run.config.experiments[name]
+    own, step = scheme(run, name, [factors(run, name)], background, first), slot_step(run, chosen)
+    if chosen.members == 1:
+        return Analyst(Diagnosed(run, name, own), step, Start(background))
+    members = Ensemble(run, name, own)
+    return Analyst(members, step, members.start(background, first), members.disturb)
 
 
 def scheme(
