@@ -46,14 +46,18 @@ class RunWithNetworks(RunWithStates):
         depth = (0, 0) if chosen.kind == "pca" else (chosen.encoder_blocks, chosen.decoder_blocks)
         return Autoencoder(self.shape(chosen.network), chosen.latent_channels, depth)
 
-    def new_forecaster(self) -> Forecaster:
-        """The forecaster as it is before training."""
+    def new_forecaster(self, scale: Tensor | None = None) -> Forecaster:
+        """The forecaster as it is before training: the one place that knows its architecture.
+
+        scale: std of one-step changes (c,) in normalised units; None takes that of the training period.
+        """
         import torch
 
         from lara.forecaster import Forecaster
 
-        chosen, statistics = self.config.forecaster, self.statistics
-        scale = torch.from_numpy(statistics.tendency_std / statistics.change_std)
+        chosen = self.config.forecaster
+        if scale is None:
+            scale = torch.from_numpy(self.statistics.tendency_std / self.statistics.change_std)
         return Forecaster(self.shape(chosen.network), chosen.blocks, scale)
 
     def description(self, network: Any) -> dict[str, Any]:

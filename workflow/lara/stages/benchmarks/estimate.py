@@ -71,8 +71,7 @@ class Networks:
 
     def forecaster(self) -> Forecaster:
         """The forecaster, its scales being no part of its cost."""
-        chosen = self.run.config.forecaster
-        return Forecaster(self.run.shape(chosen.network), chosen.blocks, torch.ones(len(self.run.channels)))
+        return self.run.new_forecaster(torch.ones(len(self.run.channels)))
 
     def decode(self, name: str) -> Work:
         """Decoder of an autoencoder."""
