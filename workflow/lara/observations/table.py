@@ -91,11 +91,7 @@ def validate(table: pd.DataFrame) -> pd.DataFrame:
         table = table[list(COLUMNS)].astype(COLUMNS).reset_index(drop=True)
     except (TypeError, ValueError) as error:
         raise ValueError(f"observation table holds a value of the wrong type: {error}") from error
-    known = observed_variables()
-    _require(table, "variable", table["variable"].isin(known), f"must be one of {known}")
-    _require(table, STATION_TYPE, table[STATION_TYPE].isin(list(KINDS)), f"must be one of {list(KINDS)}")
-    aloft = _aloft(table)
-    _require(table, "variable", aloft.notna(), "must be one that its station type observes")
+    aloft = _observed_aloft(table)
     _require(table, TIME, table[TIME].notna(), "must be a time")
     _require(table, LATITUDE, table[LATITUDE].between(-90, 90), "must lie in [-90, 90] degrees north")
     _require(
@@ -118,6 +114,16 @@ def validate(table: pd.DataFrame) -> pd.DataFrame:
     finite = np.isfinite(table["ObsValue"]) | np.isinf(table["ObsError"]) | (table["PreQC"] != 0)
     _require(table, "ObsValue", finite, "must be finite, or the datum carry an infinite ObsError or PreQC > 0")
     return table
+
+
+def _observed_aloft(table: pd.DataFrame) -> pd.Series:
+    """Whether a row has a pressure; ValueError for a variable that its station type, or none, observes."""
+    known = observed_variables()
+    _require(table, "variable", table["variable"].isin(known), f"must be one of {known}")
+    _require(table, STATION_TYPE, table[STATION_TYPE].isin(list(KINDS)), f"must be one of {list(KINDS)}")
+    aloft = _aloft(table)
+    _require(table, "variable", aloft.notna(), "must be one that its station type observes")
+    return aloft
 
 
 def _aloft(table: pd.DataFrame) -> pd.Series:
