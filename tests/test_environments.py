@@ -50,13 +50,9 @@ def copied(recipe):
     if recipe == "lara.def":
         listed = text.split("%files\n")[1].split("\n\n")[0]
         return dict(line.split() for line in listed.splitlines())
-    folder = re.compile(r"(.*/)$")
     lines = [line.split()[1:] for line in re.findall(r"^COPY .*", text, re.MULTILINE)]
-    return {
-        source: f"{words[-1]}{Path(source).name}" if folder.match(words[-1]) else words[-1]
-        for words in lines
-        for source in words[:-1]
-    }
+    places = [(source, target) for *sources, target in lines for source in sources]
+    return {source: target + (Path(source).name if target.endswith("/") else "") for source, target in places}
 
 
 def container_lines():
@@ -111,7 +107,6 @@ def test_the_conda_environments_differ_in_their_name_and_hidden_accelerators_alo
 
 def test_both_images_install_the_pinned_packages_by_the_same_commands():
     docker, apptainer = instructions("Dockerfile"), instructions("lara.def")
-    docker[0] = docker[0].removeprefix("RUN ")
     assert docker == apptainer
     assert any(f"uv=={pins(requirements('requirements.txt'))['uv']}" in line.split() for line in docker)
     assert any("-r requirements.txt -e ." in line for line in docker)
