@@ -28,7 +28,8 @@ exec "${@: -3}"
 
 def pythons():
     """Versions of Python in the table of envs/README.md."""
-    return re.findall(r"^\| (3\.\d+)[.\d]* \|", (ENVS / "README.md").read_text(), re.MULTILINE)
+    found = re.findall(r"^\| (3\.\d+)[.\d]* \|", (ENVS / "README.md").read_text(), re.MULTILINE)
+    return list(dict.fromkeys(found))
 
 
 def drawn_in(name):
