@@ -50,6 +50,9 @@ def _estimate(options: argparse.Namespace) -> None:
     """Print what a configuration costs; ValueError naming what does not fit."""
     from lara.stages.benchmarks import estimate, probe
 
+    if options.steps:
+        print(probe.steps_told(options.configfile))
+        return
     if options.probe:
         print(probe.told(options.configfile, options.cores))
         return
@@ -96,6 +99,7 @@ def _offer_estimate(commands: Any) -> None:
     parser.add_argument("--configfile", type=Path, required=True, help="configuration, e.g. config/config.yaml")
     parser.add_argument("--measured", type=Path, help="folder of a run made on the same machine, for the hours")
     parser.add_argument("--probe", action="store_true", help="time the default target by ten seconds of its steps here")
+    parser.add_argument("--steps", action="store_true", help="time optimiser steps in float32 and bfloat16 here")
     parser.add_argument("--cores", type=int, default=os.cpu_count() or 1, help="cores of --probe")
     parser.add_argument("--devices", type=int, default=1, help="GPUs that a training is shared by")
     parser.add_argument("--device-memory", type=float, help="memory of a GPU [GiB]; else that of the first one here")

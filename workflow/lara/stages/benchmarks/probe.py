@@ -14,21 +14,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 
 from lara import config as configuration
 from lara.config import Config, Simulated, Training
 from lara.layout import Layout
-from lara.precision import choose
+from lara.precision import choose, native_bfloat16
 from lara.stages.benchmarks.estimate import DATA, Estimate, Networks, jobs_of
 from lara.stages.benchmarks.operation_counts import GRADIENT, TRAINING, Work
 from lara.stages.networks import RunWithNetworks
 
 LONG = 1.0  # hours of a run that a user is warned of
 SECONDS = 2.0  # for each kind of step
-DAY, START = 0.34, 25.0  # seconds per simulated day and to compile, where ELEMENTARY was measured
-ELEMENTARY = 2.6e8  # values per second of np.exp in float32 there, a core of an Intel Xeon (Sapphire Rapids)
+DAY, START = 0.24, 25.0  # seconds per simulated day and to compile, where ELEMENTARY was measured
+ELEMENTARY = 2.6e9  # values per second of np.exp in float32 there, a core of an Intel Xeon (Sapphire Rapids)
 USED_EVALUATIONS = 0.4  # of the most that a minimisation may take, in the default run
 OTHER_JOBS = 1.3  # time of all jobs over that of those estimated, in the default run
 BEGIN = 5.0  # seconds in which a job starts
@@ -38,6 +39,7 @@ STAGES = (  # kinds of job that run side by side, in order
     ("estimate-background-error",),
     ("cycle-experiment",),
 )
+PRECISIONS = ("32-true", "bf16-mixed")
 PROBED = [kind for stage in STAGES for kind in stage]
 
 
@@ -110,20 +112,53 @@ def _rates(run: RunWithNetworks) -> dict[str, float]:
     return rates
 
 
+def step_times(config: Config) -> pd.DataFrame:
+    """Seconds of an optimiser step of each network in each precision: columns network, batch, precision, s_per_step."""
+    run = RunWithNetworks(config, Layout(Path("results") / config.name))
+    trained = [name for name in config.default_autoencoders if config.autoencoders[name].kind == "transformer"]
+    networks: list[tuple[str, nn.Module, Training]] = [
+        (name, run.new_autoencoder(name), config.autoencoders[name].training) for name in trained[:1]
+    ]
+    networks.append(("forecaster", Networks(run).forecaster(), config.forecaster.training))
+    rows = []
+    for name, module, training in networks:
+        for precision in PRECISIONS:
+            step = _training_step(run, module.to(run.device), precision)
+            seconds = 1 / _rate(step, _batch(run, training), 1.0, run.device)
+            rows.append({"network": name, "batch": training.batch_size, "precision": precision, "s_per_step": seconds})
+    return pd.DataFrame(rows)
+
+
+def steps_told(path: Path) -> str:
+    """Seconds of an optimiser step by network and precision, on the threads that there are."""
+    where = native_bfloat16(torch.device("cuda" if torch.cuda.is_available() else "cpu"))[1]
+    table = step_times(configuration.load(path)).to_string(index=False, float_format="{:.3f}".format)
+    return f"threads: {torch.get_num_threads()}; {where}\n{table}"
+
+
 def _training_rate(run: RunWithNetworks, module: nn.Module, work: Work, training: Training) -> float:
     """Operations per second of optimiser steps in the precision that a training would have here."""
-    low = choose(training.precision, run.device).value == "bf16-mixed"
-    optimiser = torch.optim.AdamW(module.parameters(), fused=True)
+    step = _training_step(run, module, choose(training.precision, run.device).value)
+    return _rate(step, _batch(run, training), TRAINING * work.operations * training.batch_size, run.device)
+
+
+def _batch(run: RunWithNetworks, training: Training) -> tuple[int, ...]:
+    """Shape of the states of an optimiser step."""
+    return training.batch_size, len(run.channels), *run.grid.shape
+
+
+def _training_step(run: RunWithNetworks, module: nn.Module, precision: str) -> Callable[[torch.Tensor], None]:
+    """An optimiser step on states."""
+    optimiser = torch.optim.AdamW(module.parameters(), lr=1e-6, fused=True)
 
     def step(states: torch.Tensor) -> None:
-        with torch.autocast(run.device.type, torch.bfloat16, enabled=low):
+        with torch.autocast(run.device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
             loss = (module(states).float() - states).square().mean()
         loss.backward()
         optimiser.step()
         optimiser.zero_grad()
 
-    shape = (training.batch_size, len(run.channels), *run.grid.shape)
-    return _rate(step, shape, TRAINING * work.operations * training.batch_size, run.device)
+    return step
 
 
 def _rate(step: Callable[[torch.Tensor], object], shape: tuple[int, ...], amount: float, device: torch.device) -> float:
@@ -143,9 +178,14 @@ def _data_seconds(run: RunWithNetworks, job: Estimate) -> float | None:
     if not isinstance(source, Simulated):
         return None
     dataset = run.config.datasets[job.job.removeprefix("generate-dataset-")]
-    values = np.linspace(-1.0, 1.0, 10**6, dtype=np.float32)
-    begin, turns = time.perf_counter(), 20
-    for _ in range(turns):
-        np.exp(values)
-    slower = ELEMENTARY / (turns * len(values) / (time.perf_counter() - begin))
+    slower = ELEMENTARY / _elementary_rate()
     return slower * (START + DAY * (dataset.length.days + source.spin_up_days))
+
+
+def _elementary_rate(turns: int = 1000) -> float:
+    """Values of np.exp in float32 per second."""
+    values = np.linspace(-1.0, 1.0, 10**5, dtype=np.float32)
+    result, begin = np.empty_like(values), time.perf_counter()
+    for _ in range(turns):
+        np.exp(values, out=result)
+    return turns * len(values) / (time.perf_counter() - begin)
