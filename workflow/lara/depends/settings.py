@@ -78,9 +78,10 @@ class Settings:
 
     def analyses(self, name: str) -> Values:
         """Of the analyses of an experiment, beyond its own keys."""
-        found = self.of("seed", "step_hours", "grid", "state", "minimiser", "quality_control")
-        found["relaxation_days"] = self.config.forecaster.relaxation_days
         chosen = self.config.experiments[name]
+        minimised = ["minimiser"] if chosen.variational else []
+        found = self.of("seed", "step_hours", "grid", "state", "quality_control", *minimised)
+        found["relaxation_days"] = self.config.forecaster.relaxation_days
         found["corrections"] = self.corrections(chosen.space)
         found["headline"] = list(self.config.verification.headline) if chosen.has_spread else None
         return found
