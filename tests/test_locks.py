@@ -170,7 +170,9 @@ def test_a_real_pid_namespace_is_not_taken_for_this_one(tmp_path):
     code = "import sys; from pathlib import Path; from lara import locks\n"
     code += "with locks.held(Path(sys.argv[1]), 'wait'): pass"
     with held(tmp_path / "lock", "wait"):
-        done = subprocess.run([*unshare, sys.executable, "-c", code, str(tmp_path / "lock")], capture_output=True, text=True)
+        done = subprocess.run(
+            [*unshare, sys.executable, "-c", code, str(tmp_path / "lock")], capture_output=True, text=True
+        )
         assert "LockError" in done.stderr and "is held by" in done.stderr
         assert locks.read(tmp_path / "lock").process == os.getpid()
 

@@ -192,7 +192,9 @@ def _is_left(path: Path, owner: Owner, age: float, remedy: str) -> bool:
     except LockError as fault:  # nobody can be asked whose it is: only its age tells
         if age > STALE:
             return True
-        raise LockError(f"{fault}; it is taken over {STALE:.0f} s after its last change, {max(age, 0):.0f} s ago") from None
+        raise LockError(
+            f"{fault}; it is taken over {STALE:.0f} s after its last change, {max(age, 0):.0f} s ago"
+        ) from None
     if holder is None or _gone(holder, owner, age):
         return holder is not None
     raise LockError(

@@ -10,7 +10,7 @@ import numpy as np
 from lara import receipts
 from lara.config import Cds, Zarr
 from lara.experiment.data import Month, Report, Span
-from lara.experiment.deliveries import Delivery, cds_source, delivered, deliveries
+from lara.experiment.deliveries import Delivery, cds_source, delivered, deliveries, drop
 from lara.experiment.run import Run
 from lara.grid import Grid
 from lara.sources import grib
@@ -44,14 +44,14 @@ def _decoded(run: Run, dataset: str, wanted: Sequence[Span], report: Report) -> 
         digests = {one["dataset"]: one["digest"] for one in provenance}
         yield Month(span, states[: len(moments)], provenance={"deliveries": digests, "preliminary": marked})
         for part in [] if source.keep else parts:
-            run.layout.delivery(part.name, source.cache).unlink()
+            drop(run, part)
         days += int((span[1] - span[0]) / _DAY)
         report(days, int(sum((end - begin) / _DAY for begin, end in wanted)))
 
 
 def _decode(run: Run, part: Delivery, regrid: Regridding, into: np.ndarray) -> dict[str, Any]:
     """Bring a delivery into its part of a month's states; its receipt."""
-    grib.read(delivered(run, part), part.expected, regrid, into)
+    grib.read(delivered(run, part), part.held, regrid, into)
     return receipts.read(run.layout.delivery_receipt(part.name))
 
 
