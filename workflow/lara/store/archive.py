@@ -142,7 +142,8 @@ def _span(path: Path, times: np.ndarray) -> dict[str, Any]:
 def assemble_archive(path: Path, parts: Sequence[Path], grid: Grid, channels: Channels, times: np.ndarray) -> None:
     """Make a version of the archive of `times` from sealed ones of stretches of it, and have `path` stand for it.
 
-    Files are linked, not copied: each is one time of both, and no writer changes a file in place. Raises StoreError
+    Files are linked where they can be, and copied where not: each is one time of both, and no writer changes a file in
+    place. Raises StoreError
     naming every part that is damaged, not sealed, or of other attributes than the first, and the first time that no
     part holds; `path` then stands for what it did before.
     """

@@ -25,6 +25,7 @@ from zarr.errors import ZarrUserWarning
 from zarr.storage import LocalStore
 
 from lara import receipts
+from lara.locks import NO_LINKS
 
 RERUN = "rerun the rule that makes it"
 _DAY = np.timedelta64(1, "D")
@@ -94,7 +95,8 @@ def write_rows(
         sparse = np.full_like(values, np.nan)  # the fill value, of which nothing is stored
         sparse[held] = values[held]
         values = sparse
-    array[first : first + len(values)] = values
+    with receipts.naming(path / name):
+        array[first : first + len(values)] = values
     for file in shards(array, first + held):
         receipts.sync(file)
     receipts.sync(path / name)
@@ -137,11 +139,35 @@ def shards(array: zarr.Array, rows: Int[np.ndarray, " n"]) -> list[Path]:
 
 
 def link_files(source: Path, target: Path, name: str, first: int) -> None:
-    """Link every file of field `name`, which has no shards, into another store, from its position `first` on."""
+    """Link every file of field `name`, which has no shards, into another store, from its position `first` on.
+
+    Copies them where the two are on file systems between which, or on which, there are no links.
+    """
     here, there = open_field(source, name), open_field(target, name)
     rows = np.arange(here.shape[0])
     for old, new in zip(shards(here, rows), shards(there, first + rows), strict=True):
-        new.hardlink_to(old)
+        if not linked(old, new):
+            _copy(old, new)
+
+
+def linked(source: Path, target: Path) -> bool:
+    """Whether `target` has become a link to `source`; False where file systems have no such links."""
+    try:
+        target.hardlink_to(source)
+    except OSError as fault:
+        if fault.errno not in (errno.EXDEV, *NO_LINKS):
+            raise
+        return False
+    return True
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file to the disk, and compare what is there."""
+    with receipts.naming(target):
+        shutil.copyfile(source, target)
+        receipts.sync(target)
+    if receipts.digest(target) != receipts.digest(source):
+        raise StoreError(f"{target} is no true copy of {source}: the disk is at fault, check it and {RERUN}")
 
 
 def shard_times(array: zarr.Array) -> int:
