@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -137,3 +138,13 @@ def test_tools_of_the_field_read_what_xarray_wrote(archive, tmp_path, tool):
     archive.to_netcdf(tmp_path / "a.nc")
     done = subprocess.run([*tool, str(tmp_path / "a.nc")], capture_output=True, text=True)
     assert done.returncode == 0 and "geopotential" in done.stdout, done.stderr
+
+
+def test_the_line_that_rechunks_works_as_it_is_printed(archive, tmp_path):
+    """The one of workflow/README.md."""
+    text = (Path(__file__).parents[1] / "workflow" / "README.md").read_text()
+    (line,) = [line for line in text.splitlines() if line.startswith("xr.open_zarr(archive)")]
+    exec(line, {"xr": xr, "archive": tmp_path / "archive.zarr", "copy": tmp_path / "copy.zarr"})
+    with xr.open_zarr(tmp_path / "copy.zarr") as copy:
+        assert copy["geopotential"].encoding["chunks"] == (12, 2, 8, 8)
+        xr.testing.assert_equal(copy["geopotential"].load(), archive["geopotential"])

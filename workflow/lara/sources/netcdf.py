@@ -17,6 +17,7 @@ from jaxtyping import Float32
 
 from lara.sources.mesh import GribError, Mesh
 from lara.sources.messages import Kind, Message, Product, require_sound
+from lara.sources.plausible import require_gregorian
 from lara.variables import VARIABLES
 
 NETCDF = (b"\x89HDF", b"CDF\x01", b"CDF\x02", b"CDF\x05")
@@ -87,6 +88,10 @@ def _mesh(dataset: netCDF4.Dataset) -> Mesh:
 
 def _times(dataset: netCDF4.Dataset) -> np.ndarray:
     axis = dataset["valid_time"]
+    try:
+        require_gregorian(getattr(axis, "calendar", "standard"), "it")
+    except ValueError as fault:
+        raise GribError(str(fault)) from fault
     dates = netCDF4.num2date(np.atleast_1d(axis[:]), axis.units, getattr(axis, "calendar", "standard"))
     return np.array([date.isoformat() for date in np.asarray(dates)], "datetime64[m]")
 
