@@ -118,7 +118,7 @@ def test_a_month_of_other_levels_stays_beside_the_new_one(small, values, server)
     """Neither holds the other, so that none is the replacement of the other; each is found again."""
     assert download(small(), ABOVE) == 0
     before = small().layout.delivery(ABOVE).read_bytes()
-    values["state"]["levels"] = [700, 300]
+    values["state"]["levels"] = [700, 500]
     assert download(small(), ABOVE) == 0
     assert small().layout.delivery(ABOVE).read_bytes() == before
     assert len(list(small().layout.delivery(ABOVE).parent.glob("*.grib"))) == 2

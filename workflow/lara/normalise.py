@@ -20,7 +20,7 @@ from jaxtyping import Float, Float32
 
 from lara import receipts
 from lara.state import Channels
-from lara.store import StateStore, StoreError
+from lara.store import StateStore, StoreError, read_arrays
 
 _DAY = np.timedelta64(1, "D")
 _EPOCH = np.datetime64("2000-01-01", "ns")
@@ -113,9 +113,8 @@ def load(path: Path) -> Statistics:
     """Statistics written by `save`. Raises FileNotFoundError naming the path and the remedy when absent."""
     if not path.exists():
         raise FileNotFoundError(f"no statistics at {path}: rerun the rule that makes them")
-    with np.load(path) as file:
-        arrays = {name: file[name] for name in file.files if name != "channels"}
-        channels = Channels.parse(file["channels"].tolist())
+    arrays = read_arrays(path)
+    channels = Channels.parse(arrays.pop("channels").tolist())
     scalars = {"count": int(arrays["count"]), "begin": arrays["begin"][()], "end": arrays["end"][()]}
     return Statistics(channels, **{**arrays, **scalars})
 
