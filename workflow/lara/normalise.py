@@ -12,6 +12,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dask
 import numpy as np
@@ -113,7 +114,7 @@ def load(path: Path) -> Statistics:
     """Statistics written by `save`. Raises FileNotFoundError naming the path and the remedy when absent."""
     if not path.exists():
         raise FileNotFoundError(f"no statistics at {path}: rerun the rule that makes them")
-    arrays = read_arrays(path)
+    arrays: dict[str, Any] = {**read_arrays(path)}
     channels = Channels.parse(arrays.pop("channels").tolist())
     scalars = {"count": int(arrays["count"]), "begin": arrays["begin"][()], "end": arrays["end"][()]}
     return Statistics(channels, **{**arrays, **scalars})

@@ -154,7 +154,8 @@ def fetch(
     """
     record = Record.open(target, {"dataset": order.dataset, **order.request})
     if record.refused and _stands(record, check):
-        return _name(record)
+        _name(record)
+        return
     connection = Connection.open(order.dataset, order.title, patience)
     target.parent.mkdir(parents=True, exist_ok=True)
     if not record.pieces:

@@ -135,7 +135,7 @@ def obtain(connection: Connection, record: Record, piece: Piece, progress: Progr
         try:
             job = _job(connection, record, piece)
             _await(wait, job)
-            return deliver(connection, job, record.file(piece), progress)
+            deliver(connection, job, record.file(piece), progress)
         except GoneError:
             wait.refused = f"{len(piece.spent) + 1} jobs, or their results, got lost"
             _LOG.warning("%s: job %s or its result is gone: a new one", connection.title, piece.job)
@@ -153,9 +153,11 @@ def obtain(connection: Connection, record: Record, piece: Piece, progress: Progr
         except DamagedError as error:
             damaged += 1
             _take_again(connection, record, piece, error, damaged)
+        else:
+            return
     piece.spent = []
     record.save()
-    return connection.refuse(wait.refused)
+    connection.refuse(wait.refused)
 
 
 def _take_again(connection: Connection, record: Record, piece: Piece, error: DamagedError, damaged: int) -> None:
