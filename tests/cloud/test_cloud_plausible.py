@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import cloud_stores
-from cloud_stores import CHANNELS, TIMES, WB2_FINE
+from cloud_stores import CHANNELS, TIMES
 from lara.sources import cloud
 
 
@@ -13,18 +13,16 @@ def read(url):
 
 
 @pytest.fixture
-def changed(tmp_path):
+def changed(path):
     """Function (variable, change of its values) → a store in which its first time is changed."""
 
     def make(name, change):
-        url = cloud_stores.write(tmp_path / "s.zarr", WB2_FINE, TIMES)
-
         def alter(data):
             values = data[name].values.copy()
             values[1] = change(values[1])
             return data.assign({name: (data[name].dims, values, data[name].attrs)})
 
-        return cloud_stores.altered(url, alter)
+        return str(cloud_stores.altered(path, alter))
 
     return make
 
@@ -58,12 +56,11 @@ def test_other_units_under_the_name_of_the_right_ones_are_refused(changed, name,
 
 
 @pytest.mark.parametrize("calendar", ["noleap", "360_day", "julian", "all_leap"])
-def test_dates_of_another_calendar_are_refused(tmp_path, calendar):
+def test_dates_of_another_calendar_are_refused(path, calendar):
     """A model's 30 February, or its missing 29th, is no date of ERA5."""
-    url = cloud_stores.write(tmp_path / "s.zarr", WB2_FINE, TIMES)
-    other = cloud_stores.altered(url, lambda data: data.convert_calendar(calendar, align_on="date", use_cftime=True))
+    other = cloud_stores.altered(path, lambda data: data.convert_calendar(calendar, align_on="date", use_cftime=True))
     with pytest.raises(ValueError, match=f"calendar '{calendar}'"):
-        cloud.open_store(other)
+        cloud.open_store(str(other))
 
 
 def test_weather_is_no_stand_in():

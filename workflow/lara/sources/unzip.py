@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lara.sources.mesh import GribError
 
-_ZIP = b"PK\x03\x04"
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")  # with files, and without any
 
 
 def unzipped(path: Path) -> Iterator[Path]:
@@ -18,8 +18,8 @@ def unzipped(path: Path) -> Iterator[Path]:
     Raises GribError for an archive that is broken.
     """
     with path.open("rb") as stream:
-        start = stream.read(len(_ZIP))
-    if start != _ZIP:
+        start = stream.read(4)
+    if start not in _ZIP:
         yield path
         return
     try:
