@@ -23,8 +23,12 @@ if not workflow.config_settings.configfiles:
 report: "workflow/report/workflow.rst"
 
 
+container: "envs/lara.sif"  # used with `--sdm apptainer`; envs/README.md builds it
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/resources.smk"
+include: "workflow/rules/captions.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/covariance.smk"

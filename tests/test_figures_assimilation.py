@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from lara.experiment.osse import table_of
 from lara.grid import Grid
+from lara.stages.verification.paired_table import table_of
 from lara.verification import ensemble, regions
 from lara.verification.figures import (
     batching,
@@ -154,7 +154,7 @@ def spread(rng):
     members = size * (0.6 * rng.standard_normal((1, *shape)) + 0.8 * rng.standard_normal((10, *shape)))
     times = np.datetime64("2001-01-01", "ns") + np.arange(120) * np.timedelta64(6, "h")
     shares = regions.shares(grid.latitude, grid.area_weights)
-    sums = ensemble.ensemble_sums(members, truth, shares, times, HEADLINE, lambda _: rng)
+    sums = ensemble.sums(members, truth, shares, times, HEADLINE, lambda _: rng)
     return ensemble.evaluate(sums, times[20], 20, rng)
 
 

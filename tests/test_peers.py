@@ -12,9 +12,9 @@ import pytest
 import torch
 
 import lara
-from lara.experiment import peers
 from lara.peers import cycling, ours
 from lara.peers.problems import LinearGaussian, Twin, circulant, interpolation, lorenz96, lorenz96_tendency
+from lara.stages.benchmarks import peers
 from lara.verification.figures.peers import draw_linear_gaussian, draw_lorenz96
 
 SCRIPTS = Path(lara.__file__).parent / "peers"

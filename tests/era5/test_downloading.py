@@ -14,8 +14,8 @@ import worlds
 from cds_server import KEY, LICENCE
 from era5_weather import produce
 from lara import config, locks, receipts
-from lara.experiment import deliveries
 from lara.sources import grib
+from lara.stages.data.download import delivered, delivery, volume
 
 NAME = "validation/single-levels/2001-03"
 ABOVE = "validation/pressure-levels/2001-03"
@@ -110,7 +110,7 @@ def test_a_valid_month_stays_until_a_better_one_is_proven(small, values, server)
     assert path.read_bytes() == before
     server.alter = bytes
     assert download(small(), ABOVE) == 0
-    order = deliveries.delivery(small(), ABOVE).order
+    order = delivery(small(), ABOVE).order
     assert path.read_bytes() == produce(order.dataset, dict(order.request))
 
 
@@ -122,7 +122,7 @@ def test_a_month_of_other_levels_stays_beside_the_new_one(small, values, server)
     assert download(small(), ABOVE) == 0
     assert small().layout.delivery(ABOVE).read_bytes() == before
     assert len(list(small().layout.delivery(ABOVE).parent.glob("*.grib"))) == 2
-    found = deliveries.delivered(small(), deliveries.delivery(small(), ABOVE))
+    found = delivered(small(), delivery(small(), ABOVE))
     assert found.name.startswith("2001-03-")
     values["state"]["levels"] = [850, 500]
     assert download(small(), ABOVE) == 0
@@ -140,7 +140,7 @@ def test_a_file_that_somebody_put_there_is_never_touched(run, server, content):
     assert path.read_bytes() == content
     assert download(run) == 0
     assert path.read_bytes() == content
-    assert deliveries.delivered(run, deliveries.delivery(run, NAME)) != path
+    assert delivered(run, delivery(run, NAME)) != path
 
 
 @pytest.mark.parametrize("recorded", [True, False], ids=["downloaded", "put there"])
@@ -176,7 +176,7 @@ def test_a_month_spoilt_since_its_receipt_is_refused_and_downloaded_again(run, s
     path = run.layout.delivery(NAME)
     good = path.read_bytes()
     spoil(path)
-    grib.check(path, deliveries.delivery(run, NAME).expected)
+    grib.check(path, delivery(run, NAME).expected)
     capsys.readouterr()
     assert worlds.lara(run.layout.root, "generate-dataset --dataset validation") == 2
     said = capsys.readouterr().err
@@ -209,9 +209,7 @@ def test_runs_of_other_names_datasets_and_levels_share_a_cache(small, values, se
     name = ABOVE.replace("validation", "spring")
     assert download(other, name) == 0
     assert server.count("submit") == 1
-    assert deliveries.delivered(other, deliveries.delivery(other, name)) == small().layout.delivery(
-        ABOVE, values["source"]["cache"]
-    )
+    assert delivered(other, delivery(other, name)) == small().layout.delivery(ABOVE, values["source"]["cache"])
 
 
 def test_what_others_use_in_a_cache_is_never_replaced(small, values, server, tmp_path):
@@ -313,20 +311,20 @@ def test_the_key_is_in_no_file_log_or_message(run, server, caplog, capsys, monke
 
 def test_requests_are_counted_without_asking_anybody(run):
     """Three months in both products; a limit of half a month's fields splits the one of 31 days in three."""
-    found = deliveries.volume(run)
+    found = volume(run)
     days = 31 + 12 + 12
     assert found.fields == days * 4 * 6
     assert found.requests == 6
-    assert deliveries.volume(run, limit=31 * 4 * 4 / 2).requests == 6 + 2
+    assert volume(run, limit=31 * 4 * 4 / 2).requests == 6 + 2
     assert found.state_bytes == days * 4 * 6 * 8 * 16 * 4
     with pytest.raises(ValueError, match="a day has 16 fields, over the limit of 15"):
-        deliveries.volume(run, limit=15)
+        volume(run, limit=15)
 
 
 def test_the_bytes_counted_are_those_delivered(run, server):
     """2 bytes a value, and headers within a tenth on so small a grid."""
     assert download(run) == 0
-    part = deliveries.delivery(run, NAME)
+    part = delivery(run, NAME)
     size = run.layout.delivery(NAME).stat().st_size
     assert part.order.fields * 2 * 9 * 16 < size < 1.1 * part.order.fields * (2 * 9 * 16 + 200)
     assert json.loads(run.layout.delivery_receipt(NAME).read_text())["dataset"] == "reanalysis-era5-single-levels"

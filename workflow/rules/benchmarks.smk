@@ -23,10 +23,10 @@ rule collect_benchmarks:
         runtime=longer(20),
     params:
         names=[sorted(CONFIG.datasets), sorted(DEFAULT_AUTOENCODERS), sorted(EXPERIMENTS)],
-        code=code("experiment/drawing", "verification/figures/costs", "verification/figures/style"),
+        code=code("collect-benchmarks"),
         run=RUN.root,
     shell:
-        "lara collect-benchmarks --run {params.run} --threads {threads} 2>&1 | tee {log}"
+        lara("collect-benchmarks")
 
 
 rule benchmarks:

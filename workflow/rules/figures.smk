@@ -1,9 +1,13 @@
 """Figures, each with its arrays saved beside it."""
 
+TRANSFORMERS = [name for name in DEFAULT_AUTOENCODERS if CONFIG.autoencoders[name].kind == "transformer"]
+BOOTSTRAPPED = [CONFIG.bootstrap.reference, *BOOTSTRAP] if BOOTSTRAP else []
+TUNED = [name for name, experiment in CONFIG.experiments.items() if experiment.tuned]
+STRUCTURES = [RUN.structure(source) for source in ("truth", "reconstruction", *REANALYSIS)]
 SHOWN_AUTOENCODER = CONFIG.experiments[REFERENCE].autoencoder
 COMPARED = [RUN.scores(name) for name in REANALYSIS] + [RUN.errors(SHOWN_AUTOENCODER)]
 FIELD_FIGURES = {
-    "analysis_maps": [RUN.archive_receipt(REFERENCE), truth_of(REFERENCE), RUN.sites],
+    "analysis_maps": [RUN.archive_receipt(REFERENCE), INPUTS.truth(REFERENCE), RUN.sites],
     "rmse_over_time": COMPARED,
     "rmse_by_level": COMPARED,
     "forecast_rmse": [RUN.scores("forecasts")],
@@ -16,7 +20,7 @@ TABLE_FIGURES = {
     "convergence": [RUN.health(REFERENCE)],
 }
 MORE_FIELD_FIGURES = {  # drawn by `figures`, left out of `all` for its time
-    "fig1_framework": [*windows_of_reference(), RUN.feedback(REFERENCE)],
+    "fig1_framework": [*INPUTS.windows(REFERENCE), RUN.feedback(REFERENCE)],
     "fig2_background_error": [RUN.error_structure],
     **{name: [RUN.latent_space(name)] for name in LATENT_FIGURES},
     **dict.fromkeys(("spectra", "extremes", "balance", "budgets"), STRUCTURES),
@@ -43,7 +47,7 @@ ASKED_FIELD_FIGURES = {  # drawn by targets of their own
     **{f"single_observation_{name}": [RUN.increments(name)] for name in CASES},
     **OSSE_FIGURES,
     **(
-        {"exp4_forecast_autoencoder": [path for name in BOOTSTRAPPED for path in bootstrap_results(name)]}
+        {"exp4_forecast_autoencoder": [path for name in BOOTSTRAPPED for path in INPUTS.bootstrap(name)]}
         if BOOTSTRAP
         else {}
     ),
@@ -55,9 +59,12 @@ ASKED_TABLE_FIGURES = {
     "batching": [RUN.comparison("batching")],
     **({"osse": [RUN.osse]} if OSSE else {}),
     **({"tuning": [RUN.tuning_trials(name) for name in SHOWN_TUNED]} if SHOWN_TUNED else {}),
-    **({"fig7_latent_size": [path for name in SIZES for path in size_results(name)]} if SIZES else {}),
+    **({"fig7_latent_size": [path for name in SIZES for path in INPUTS.size(name)]} if SIZES else {}),
     "table_cost": [
-        path for name in [*REANALYSIS, *OSSE] if variational(name) for path in (RUN.health(name), RUN.timings(name))
+        path
+        for name in [*REANALYSIS, *OSSE]
+        if CONFIG.experiments[name].variational
+        for path in (RUN.health(name), RUN.timings(name))
     ],
 }
 DEFAULT_FIGURES = [*FIELD_FIGURES, *TABLE_FIGURES]
@@ -91,30 +98,11 @@ rule draw_figure:
         runtime=longer(20),
     params:
         settings=settings("seed", "verification"),
-        code=lambda wildcards: code(
-            "experiment/drawing",
-            "experiment/comparing",
-            "experiment/scoring",
-            "experiment/framework",
-            "experiment/osse",
-            "verification/innovations",
-            "verification/physics",
-            "verification/spectra",
-            "verification/tails",
-            "verification/scores",
-            "verification/significance",
-            "experiment/saving",
-            "verification/convergence",
-            "verification/ensemble",
-            "verification/throughput",
-            *drawing_code(wildcards.figure),
-            "verification/figures/maps",
-            "verification/figures/style",
-        ),
+        code=code("draw-figure"),
         caption=caption_of,
         run=RUN.root,
     shell:
-        "lara draw-figure --run {params.run} --figure {wildcards.figure} --threads {threads} 2>&1 | tee {log}"
+        lara("draw-figure")
 
 
 use rule draw_figure as draw_figure_of_table with:
@@ -139,7 +127,8 @@ rule write_page:
     input:
         RUN.summary,
         [RUN.figure(name) for name in [*DEFAULT_FIGURES, "costs"]],
-        [RUN.dataset_receipt(name) for name in DEFAULT_DATASETS],
+        INPUTS.datasets("training"),
+        INPUTS.held_out(),
     output:
         report(RUN.page, category="summary", caption="../report/page.rst"),
     log:
@@ -154,10 +143,10 @@ rule write_page:
         runtime=longer(10),
     params:
         settings=settings("name", "seed", "verification"),
-        code=code("experiment/page", "verification/figures/captions"),
+        code=code("write-page"),
         run=RUN.root,
     shell:
-        "lara write-page --run {params.run} --threads {threads} 2>&1 | tee {log}"
+        lara("write-page")
 
 
 rule fig7_latent_size:

@@ -9,9 +9,12 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from lara.experiment import drawing_comparisons, drawing_production
-from lara.experiment.comparing import all_sums, block_length, evaluation_begin, middle_window, shown_autoencoder
-from lara.experiment.run import Run, hours
 from lara.experiment.saving import keep_fields, keep_table
+from lara.stages.experiments import evaluation_begin, middle_window, shown_autoencoder
+from lara.stages.networks import RunWithNetworks
+from lara.stages.run import Run, hours
+from lara.stages.states import RunWithStates
+from lara.stages.verification.comparison import all_sums, block_length
 from lara.verification import scores
 from lara.verification.figures import (
     analysis_maps,
@@ -33,7 +36,7 @@ AUTOENCODER_TARGET = 0.15
 FORECASTER_TARGETS = {6: 0.50, 24: 0.55}
 
 
-def draw(run: Run, name: str) -> None:
+def draw(run: RunWithNetworks, name: str) -> None:
     """Draw a figure; its arrays are kept beside it. KeyError names the figures there are."""
     known = FIGURES | drawing_comparisons.figures(run) | drawing_production.FIGURES
     if name not in known:
@@ -44,7 +47,7 @@ def draw(run: Run, name: str) -> None:
     style.save(known[name](run), run.layout.figure(name))
 
 
-def _figures_that_compute() -> dict[str, Callable[[Run], Figure]]:
+def _figures_that_compute() -> dict[str, Callable[[RunWithNetworks], Figure]]:
     """Those whose numbers are finished while they are drawn; apart, since their modules import torch."""
     from lara.experiment import drawing_bootstrap, drawing_osse, drawing_paper, drawing_sizes, drawing_structure
 
@@ -65,16 +68,16 @@ def draw_learning_curves(run: Run) -> Figure:
     return learning_curves.draw({name: _training_and_validation(rows) for name, rows in curves.items()})
 
 
-def draw_analysis_maps(run: Run) -> Figure:
+def draw_analysis_maps(run: RunWithStates) -> Figure:
     """Truth, background, analysis and increment in the middle of the scored period of the reference experiment."""
     saved = keep_fields(run, "analysis_maps", mapped_fields(run, run.config.verification.reference))
     return analysis_maps.draw(saved, pd.read_parquet(run.layout.sites), saved["land"])
 
 
-def mapped_fields(run: Run, name: str) -> xr.Dataset:
+def mapped_fields(run: RunWithStates, name: str) -> xr.Dataset:
     """First headline channel at the first slot of the window in the middle of an experiment's scored period, SI."""
     from lara import store
-    from lara.experiment.scoring import states_of
+    from lara.stages.states import states_of
 
     mapped = run.config.verification.headline[0]
     archive = store.open_archive(run.layout.archive(name)).sel(time=[middle_window(run, name).fresh[0]])
@@ -186,7 +189,7 @@ SINGLE_JOBS = (
     "measure-controls",
     "summarise",
 )
-FIGURES: dict[str, Callable[[Run], Figure]] = {
+FIGURES: dict[str, Callable[[RunWithNetworks], Figure]] = {
     "learning_curves": draw_learning_curves,
     "analysis_maps": draw_analysis_maps,
     "rmse_over_time": draw_rmse_over_time,

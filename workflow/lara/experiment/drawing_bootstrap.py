@@ -8,9 +8,10 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from lara.experiment import osse
-from lara.experiment.run import Run
 from lara.experiment.saving import keep_fields
+from lara.stages.networks import RunWithNetworks
+from lara.stages.run import Run
+from lara.stages.verification import paired_table
 from lara.verification.figures import exp4_forecast_autoencoder
 
 SCORES = ["rmse", "low", "high", "difference", "difference_low", "difference_high", "n"]
@@ -29,7 +30,7 @@ def compared(run: Run) -> xr.Dataset:
     """
     reference = run.config.bootstrap.reference or ""
     names = [reference, *run.config.suite("bootstrap")]
-    table = osse.compare(run, names, reference).rename(columns={"method": "experiment"})
+    table = paired_table.compare(run, names, reference).rename(columns={"method": "experiment"})
     scores = table.set_index(["experiment", "channel", "lead_days"])[SCORES].to_xarray()
     scores = scores.sel(experiment=names, channel=list(run.config.verification.headline))
     errors = [xr.load_dataset(run.layout.errors(run.config.experiments[name].space)) for name in names]
@@ -45,4 +46,4 @@ def trained_on(run: Run, name: str) -> str:
     return "states" if days is None else f"forecasts of {days[0]} to {days[1]} days"
 
 
-FIGURES: dict[str, Callable[[Run], Figure]] = {"exp4_forecast_autoencoder": draw_forecast_autoencoder}
+FIGURES: dict[str, Callable[[RunWithNetworks], Figure]] = {"exp4_forecast_autoencoder": draw_forecast_autoencoder}

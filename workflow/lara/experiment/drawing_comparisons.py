@@ -9,16 +9,18 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from lara.experiment.comparing import block_length, evaluation_begin
-from lara.experiment.run import Run
 from lara.experiment.saving import keep_fields, keep_table
+from lara.stages.experiments import evaluation_begin
+from lara.stages.networks import RunWithNetworks
+from lara.stages.run import Run
+from lara.stages.verification.comparison import block_length
 from lara.verification import ensemble
 from lara.verification.figures import batching, maps, minimisers, osse, single_observation, spread_skill, tuning
 
 
-def figures(run: Run) -> dict[str, Callable[[Run], Figure]]:
+def figures(run: Run) -> dict[str, Callable[[RunWithNetworks], Figure]]:
     """Figures of a run by name, as far as its configuration has something for them to show."""
-    found: dict[str, Callable[[Run], Figure]] = {"minimisers": draw_minimisers, "batching": draw_batching}
+    found: dict[str, Callable[[RunWithNetworks], Figure]] = {"minimisers": draw_minimisers, "batching": draw_batching}
     if run.config.suite("osse"):
         found["osse"] = draw_osse
     if tuned(run):

@@ -8,11 +8,12 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from lara.experiment import osse
-from lara.experiment.comparing import evaluation_begin, shown_autoencoder
-from lara.experiment.run import Run
 from lara.experiment.saving import keep_fields
 from lara.observations import table as tables
+from lara.stages.experiments import evaluation_begin, shown_autoencoder
+from lara.stages.networks import RunWithNetworks
+from lara.stages.run import Run
+from lara.stages.verification import paired_table
 from lara.verification import innovations, scores
 from lara.verification.figures import fig3_cycling, fig3_osse
 from lara.verification.significance import rmse_interval
@@ -21,9 +22,9 @@ from lara.verification.significance import rmse_interval
 def draw_osse_errors(run: Run) -> Figure:
     """Analysis and forecast errors of every method of the suite `osse`."""
     names = run.config.suite("osse")
-    forecasts, analyses = osse.forecast_errors(run, names), osse.analysis_errors(run, names)
+    forecasts, analyses = paired_table.forecast_errors(run, names), paired_table.analysis_errors(run, names)
     found = [
-        rmse_interval(squares, osse.block_of(squares), run.generator("bootstrap"), dim)
+        rmse_interval(squares, paired_table.block_of(squares), run.generator("bootstrap"), dim)
         for squares, dim in ((forecasts, "init"), (analyses, "time"))
     ]
     both = [one.rename({key: f"{part}_{key}" for key in one}) for one, part in zip(found, PARTS, strict=True)]
@@ -44,7 +45,9 @@ def _part(kept: xr.Dataset, part: str) -> xr.Dataset:
 def draw_cycling(run: Run) -> Figure:
     """Daily errors of every method over the whole period."""
     names, headline = run.config.suite("osse"), list(run.config.verification.headline)
-    squares = [scores.finish(osse.analysis_sums(run, name))["rmse"].sel(channel=headline) ** 2 for name in names]
+    squares = [
+        scores.finish(paired_table.analysis_sums(run, name))["rmse"].sel(channel=headline) ** 2 for name in names
+    ]
     truth = xr.concat(squares, pd.Index(names, name="experiment")).resample(time="1D").mean() ** 0.5
     departures = [_withheld(run, name, headline) for name in names]
     withheld = xr.concat(departures, pd.Index(names, name="experiment"), join="outer")
@@ -65,4 +68,4 @@ def _floor(run: Run) -> xr.DataArray:
     return errors.sel(channel=list(run.config.verification.headline))
 
 
-FIGURES: dict[str, Callable[[Run], Figure]] = {"fig3_osse": draw_osse_errors, "fig3_cycling": draw_cycling}
+FIGURES: dict[str, Callable[[RunWithNetworks], Figure]] = {"fig3_osse": draw_osse_errors, "fig3_cycling": draw_cycling}

@@ -9,9 +9,10 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from lara.experiment.comparing import evaluation_begin
-from lara.experiment.run import Run
 from lara.experiment.saving import keep_fields, keep_table
+from lara.stages.experiments import evaluation_begin
+from lara.stages.networks import RunWithNetworks
+from lara.stages.run import Run
 from lara.verification.figures import (
     fig1_framework,
     fig2_background_error,
@@ -28,7 +29,7 @@ MAPPED = {"fig5b_imbalanced_input": fig5b_imbalanced_input, "fig6a_affine": fig6
 PLOTTED = {"fig5a_latent_influence": fig5a_latent_influence, "fig6b_linear_range": fig6b_linear_range}
 
 
-def draw_framework(run: Run) -> Figure:
+def draw_framework(run: RunWithNetworks) -> Figure:
     """One window of the reference experiment."""
     from lara.experiment.framework import framework_fields
 
@@ -92,7 +93,7 @@ def _cost(run: Run, name: str) -> dict[str, object]:
     }
 
 
-FIGURES: dict[str, Callable[[Run], Figure]] = {
+FIGURES: dict[str, Callable[[RunWithNetworks], Figure]] = {
     "fig1_framework": draw_framework,
     "fig2_background_error": draw_error_structure,
     "fig4_single_observation": draw_single_observations,

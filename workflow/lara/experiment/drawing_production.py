@@ -9,9 +9,10 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from lara.experiment.comparing import evaluation_begin
-from lara.experiment.run import Run, time
 from lara.experiment.saving import keep_fields
+from lara.stages.experiments import evaluation_begin
+from lara.stages.networks import RunWithNetworks
+from lara.stages.run import Run, time
 from lara.verification.figures import production
 
 
@@ -39,7 +40,7 @@ def _joined(run: Run) -> list[np.datetime64]:
     return sorted({time(one.begin) for name in names for one in run.config.production.later(name).values()})
 
 
-FIGURES: dict[str, Callable[[Run], Figure]] = {
+FIGURES: dict[str, Callable[[RunWithNetworks], Figure]] = {
     "production_rmse": draw_rmse,
     "production_drift": draw_drift,
     "production_seams": draw_seams,

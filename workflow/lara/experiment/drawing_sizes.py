@@ -9,10 +9,12 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from lara.experiment import covariance
-from lara.experiment.comparing import block_length, evaluation_begin
-from lara.experiment.run import Run
 from lara.experiment.saving import keep_table
+from lara.stages.covariance import background_error
+from lara.stages.experiments import evaluation_begin
+from lara.stages.networks import RunWithNetworks
+from lara.stages.run import Run
+from lara.stages.verification.comparison import block_length
 from lara.verification import scores
 from lara.verification.correlation import mean_off_diagonal
 from lara.verification.figures import fig7_latent_size
@@ -38,7 +40,7 @@ def size_table(run: Run) -> pd.DataFrame:
 
 def _row(run: Run, name: str) -> dict[str, object]:
     space, channel = run.config.experiments[name].space, run.config.verification.headline[0]
-    errors, b = xr.load_dataset(run.layout.errors(space)), covariance.load(run, space)
+    errors, b = xr.load_dataset(run.layout.errors(space)), background_error.load(run, space)
     chosen = [c.name for c in run.channels.channels if c.variable in DYNAMICAL]
     ratio = (errors["rmse"] / errors["change_std"]).sel(channel=chosen)
     sums = xr.load_dataset(run.layout.scores(name)).sel(kind="analysis", region="globe", channel=[channel], drop=True)
@@ -58,4 +60,4 @@ def _row(run: Run, name: str) -> dict[str, object]:
     }
 
 
-FIGURES: dict[str, Callable[[Run], Figure]] = {"fig7_latent_size": draw_sizes}
+FIGURES: dict[str, Callable[[RunWithNetworks], Figure]] = {"fig7_latent_size": draw_sizes}

@@ -8,12 +8,14 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from lara.experiment.comparing import CONTROLS
-from lara.experiment.run import Run
 from lara.experiment.saving import keep_fields
-from lara.verification import physics, tails
-from lara.verification import spectra as power
-from lara.verification.figures import balance, budgets, extremes, spectra
+from lara.stages.experiments import CONTROLS
+from lara.stages.networks import RunWithNetworks
+from lara.stages.run import Run
+from lara.verification import aggregation, balance, physics, spectra, tails
+from lara.verification.figures import balance as balance_figure
+from lara.verification.figures import budgets, extremes
+from lara.verification.figures import spectra as spectra_figure
 
 
 def structures(run: Run) -> dict[str, xr.Dataset]:
@@ -25,16 +27,15 @@ def structures(run: Run) -> dict[str, xr.Dataset]:
 def draw_spectra(run: Run) -> Figure:
     """Power over the truth's and coherence with it, by wavenumber."""
     headline = list(run.config.verification.headline)
-    sums = ["power", "truth_power", "cross", "count"]
-    found = {name: power.finish(one[sums].sum("month")) for name, one in structures(run).items()}
+    found = {name: spectra.finish(_sums(spectra, one)) for name, one in structures(run).items()}
     fields = _joined(found).sel(channel=headline)[["ratio", "coherence"]]
-    return spectra.draw(keep_fields(run, "spectra", fields.assign_attrs(n=_count(run))))
+    return spectra_figure.draw(keep_fields(run, "spectra", fields.assign_attrs(n=_count(run))))
 
 
 def draw_extremes(run: Run) -> Figure:
     """Errors of quantiles, and extremes found where they are."""
     headline = list(run.config.verification.headline)
-    found = {name: tails.finish(one[list(tails.SUMS)].sum("month")) for name, one in structures(run).items()}
+    found = {name: tails.finish(_sums(tails, one)) for name, one in structures(run).items()}
     return extremes.draw(keep_fields(run, "extremes", _joined(found).sel(channel=headline).assign_attrs(n=_count(run))))
 
 
@@ -43,8 +44,8 @@ def draw_balance(run: Run) -> Figure:
     found = {}
     for name, one in structures(run).items():
         others = [key for key in ("kinetic_energy", "tendency") if key in one]
-        found[name] = physics.imbalance(one).merge(one[others])
-    return balance.draw(keep_fields(run, "balance", _joined(found).assign_attrs(n=_count(run))))
+        found[name] = balance.finish(_sums(balance, one)).merge(one[others])
+    return balance_figure.draw(keep_fields(run, "balance", _joined(found).assign_attrs(n=_count(run))))
 
 
 def draw_budgets(run: Run) -> Figure:
@@ -65,6 +66,11 @@ def draw_budgets(run: Run) -> Figure:
     return budgets.draw(keep_fields(run, "budgets", fields.assign_attrs(n=_count(run))))
 
 
+def _sums(statistic: aggregation.Statistic, one: xr.Dataset) -> xr.Dataset:
+    """Sums of a statistic over all months."""
+    return aggregation.of(statistic, one).sum("month")
+
+
 def _joined(found: dict[str, xr.Dataset]) -> xr.Dataset:
     return xr.concat(list(found.values()), pd.Index(list(found), name="source"), data_vars="all", join="outer")
 
@@ -73,7 +79,7 @@ def _count(run: Run) -> int:
     return int(xr.load_dataset(run.layout.structure("truth")).attrs["n"])
 
 
-FIGURES: dict[str, Callable[[Run], Figure]] = {
+FIGURES: dict[str, Callable[[RunWithNetworks], Figure]] = {
     "spectra": draw_spectra,
     "extremes": draw_extremes,
     "balance": draw_balance,

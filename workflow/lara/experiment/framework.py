@@ -7,18 +7,19 @@ import torch
 import xarray as xr
 
 from lara import store
-from lara.experiment import covariance
-from lara.experiment.comparing import middle_window
-from lara.experiment.run import Run, hours
-from lara.experiment.scheme import factors
-from lara.experiment.scoring import states_of
 from lara.observations import table as tables
+from lara.stages.covariance import background_error
+from lara.stages.covariance.factors import factors
+from lara.stages.experiments import middle_window
+from lara.stages.networks import RunWithNetworks
+from lara.stages.run import Run, hours
+from lara.stages.states import states_of
 
 COMPONENT = 0  # of the latent space; the linear path's leading one
 
 
 @torch.no_grad()
-def framework_fields(run: Run) -> xr.Dataset:
+def framework_fields(run: RunWithNetworks) -> xr.Dataset:
     """What `verification.figures.fig1_framework` shows, of the first headline channel; SI and latent units.
 
     The latent analysis is E of the archived analysis, which its own decoder has made.
@@ -32,7 +33,7 @@ def framework_fields(run: Run) -> xr.Dataset:
     mapped = run.config.verification.headline[0]
     channel = run.channels.position(mapped)
     states = {"background": background, "analysis": analysis, "forecast": forecast, "increment": analysis - background}
-    variance = factors(run, name).background * covariance.load(run, chosen.space)["variance"][COMPONENT]
+    variance = factors(run, name).background * background_error.load(run, chosen.space)["variance"][COMPONENT]
     latents = {"background": encode(background)[0, COMPONENT], "analysis": encode(analysis)[0, COMPONENT]}
     fields = {key: (("latitude", "longitude"), state[0, channel].cpu().numpy()) for key, state in states.items()}
     fields |= {f"latent_{key}": (("row", "column"), z.cpu().numpy()) for key, z in latents.items()}

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from typing import Any
 
 from lara import receipts
-from lara.experiment.run import Run
+from lara.stages.run import Run
 from lara.variables import VARIABLES
 from lara.verification.figures import captions
 

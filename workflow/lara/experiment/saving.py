@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 import xarray as xr
 
-from lara import receipts
-from lara.experiment.run import Run
-
-
-def write_dataset(dataset: xr.Dataset, path: Path) -> None:
-    """Write NetCDF that exists completely or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    dataset.to_netcdf(part)
-    part.replace(path)
-
-
-def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write parquet that exists completely or not at all."""
-    receipts.write_bytes(path, table.to_parquet(index=False))
+from lara.stages.run import Run
+from lara.stages.writing import write_dataset
 
 
 def keep_fields(run: Run, name: str, arrays: xr.Dataset) -> xr.Dataset:
