@@ -76,5 +76,5 @@ rule all:
     input:
         RUN.summary,
         RUN.page,
-        [RUN.figure(name) for name in DEFAULT_FIGURES],
+        drawn_by("all"),
         rules.benchmarks.input,

@@ -2,17 +2,15 @@
 
 
 rule collect_benchmarks:
-    """Wall time, processor time and peak memory of every job of this configuration, in one table and one figure."""
+    """Wall time, processor time and peak memory of every job of this configuration, in one table."""
     input:
         RUN.summary,
-        [RUN.figure(name) for name in DEFAULT_FIGURES],
+        drawn_by("all"),
         rules.verification.input,
         rules.covariance.input,
         rules.data.input,
     output:
-        table=RUN.costs,
-        figure=report(RUN.figure("costs"), category="methods"),
-        pdf=RUN.figure_pdf("costs"),
+        RUN.costs,
     log:
         RUN.log("collect-benchmarks"),
     conda:
@@ -23,7 +21,7 @@ rule collect_benchmarks:
         runtime=longer(20),
     params:
         names=[sorted(CONFIG.datasets), sorted(DEFAULT_AUTOENCODERS), sorted(EXPERIMENTS)],
-        code=code("experiment/drawing", "verification/figures/costs", "verification/figures/style"),
+        code=code("experiment/job_costs"),
         run=RUN.root,
     shell:
         "lara collect-benchmarks --run {params.run} --threads {threads} 2>&1 | tee {log}"
@@ -33,3 +31,4 @@ rule benchmarks:
     """What every job cost."""
     input:
         rules.collect_benchmarks.output,
+        drawn_by("benchmarks"),

@@ -11,7 +11,6 @@ from lara.config.experiments import MODEL_SPACE
 from lara.experiment.code import ARCHIVING, CYCLING, code_digest
 from lara.layout import Layout
 from lara.receipts import digest
-from lara.verification.figures import captions
 
 try:
     CONFIG = configuration.parse(config)
@@ -34,10 +33,7 @@ TRANSFORMERS = [name for name in DEFAULT_AUTOENCODERS if CONFIG.autoencoders[nam
 SIMULATED = CONFIG.source.kind == "simulated"
 DEFAULT_DATASETS = [*CONFIG.using("training"), *CONFIG.using("validation"), *CONFIG.default_tests]
 EXPERIMENTS = list(CONFIG.experiments)
-REANALYSIS, OSSE, SIZES, BOOTSTRAP, PRODUCTION = map(
-    CONFIG.suite, ("reanalysis", "osse", "sizes", "bootstrap", "production")
-)
-BOOTSTRAPPED = [CONFIG.bootstrap.reference, *BOOTSTRAP] if BOOTSTRAP else []
+REANALYSIS, OSSE, PRODUCTION = map(CONFIG.suite, ("reanalysis", "osse", "production"))
 OF_FORECASTS = [name for name, autoencoder in CONFIG.autoencoders.items() if autoencoder.forecast_days]
 ENSEMBLES = [name for name, experiment in CONFIG.experiments.items() if experiment.has_spread]
 TUNED = [name for name, experiment in CONFIG.experiments.items() if experiment.tuned]
@@ -249,62 +245,6 @@ def windows_of_reference():
     return [*networks, *made, RUN.screened(chosen.dataset), RUN.archive_receipt(REFERENCE)]
 
 
-def drawing_code(figure):
-    """Modules that draw a figure."""
-    families = ("spread_skill", "single_observation", "production")  # several figures of one module
-    own = next((family for family in families if figure.startswith(family)), figure)
-    shared = ["verification/figures/single_observation"] if figure == "fig4_single_observation" else []
-    return [f"verification/figures/{own}", *shared]
-
-
-def category_of(wildcards):
-    """Category of a figure in the report."""
-    return captions.of(wildcards.figure)[0]
-
-
-def caption_of(wildcards):
-    """What a figure is to be read for, and of which run; n stands in the figure."""
-    grid, reference = CONFIG.grid, CONFIG.experiments[REFERENCE]
-    run = f"Run `{CONFIG.name}`: {len(CONFIG.state.channels)} channels on {grid.latitudes} x {grid.longitudes} points, "
-    scored = f"{reference.days - CONFIG.spin_up_days(REFERENCE)} days scored after {CONFIG.spin_up_days(REFERENCE)}"
-    return f"{captions.of(wildcards.figure)[1]} {run}reference {REFERENCE}, {scored} of spin-up."
-
-
 def truth_of(name):
     """Receipt of the dataset that an experiment is scored against."""
     return RUN.dataset_receipt(CONFIG.experiments[name].dataset)
-
-
-def size_results(name):
-    """What is compared of an experiment of the suite `sizes`."""
-    return [RUN.scores(name), RUN.errors(space_of(name)), RUN.background_error(space_of(name))]
-
-
-def bootstrap_results(name):
-    """What is compared of an experiment of the suite `bootstrap` and of its reference."""
-    return [RUN.scores(name), RUN.forecast_scores(name), RUN.errors(space_of(name))]
-
-
-def missing_suite(suite, remedy):
-    """Input function that says why nothing is made of a suite without experiments."""
-
-    def refuse(wildcards):
-        raise ValueError(f"no experiment of run '{CONFIG.name}' is of suite `{suite}`: add {remedy}")
-
-    return refuse
-
-
-def real_observations(wildcards):
-    """What `fig3_gdas` is drawn from; no source of this version has it."""
-    raise ValueError(
-        f"fig3_gdas needs real observations (GDAS PREPBUFR or IODA files) and ERA5 as their truth; run '{CONFIG.name}' has "
-        f"simulated observations of source '{CONFIG.source.kind}': see fig3_osse for the same comparison in a twin "
-        "experiment"
-    )
-
-
-def of_the_default_run(wildcards):
-    """The README's figure; any other configuration's is refused."""
-    if CONFIG.name != "default":
-        raise ValueError(f"the README shows the default run, not '{CONFIG.name}': run without --configfile")
-    return RUN.figure("rmse_over_time")

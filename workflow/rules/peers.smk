@@ -28,9 +28,7 @@ rule compare_linear_gaussian:
     input:
         RUN.peers_installed,
     output:
-        table=RUN.comparison("linear_gaussian"),
-        figure=report(RUN.figure("linear_gaussian"), category="methods"),
-        pdf=RUN.figure_pdf("linear_gaussian"),
+        RUN.comparison("linear_gaussian"),
     log:
         RUN.log("compare-linear-gaussian"),
     benchmark:
@@ -42,7 +40,7 @@ rule compare_linear_gaussian:
         mem_mb=larger(4000),
         runtime=longer(30),
     params:
-        code=code("assimilation", "peers", "experiment/peers", "verification/figures/peers"),
+        code=code("assimilation", "peers", "experiment/peers"),
         run=RUN.root,
     shell:
         "lara compare-linear-gaussian --run {params.run} --threads 1 2>&1 | tee {log}"
@@ -53,9 +51,7 @@ rule compare_lorenz96:
     input:
         RUN.peers_installed,
     output:
-        table=RUN.comparison("lorenz96"),
-        figure=report(RUN.figure("lorenz96"), category="methods"),
-        pdf=RUN.figure_pdf("lorenz96"),
+        RUN.comparison("lorenz96"),
     log:
         RUN.log("compare-lorenz96"),
     benchmark:
@@ -67,7 +63,7 @@ rule compare_lorenz96:
         mem_mb=larger(4000),
         runtime=longer(60),
     params:
-        code=code("assimilation", "peers", "experiment/peers", "verification/figures/peers"),
+        code=code("assimilation", "peers", "experiment/peers"),
         run=RUN.root,
     shell:
         "lara compare-lorenz96 --run {params.run} --threads 1 2>&1 | tee {log}"
@@ -76,5 +72,4 @@ rule compare_lorenz96:
 rule peers:
     """Every comparison."""
     input:
-        rules.compare_linear_gaussian.output,
-        rules.compare_lorenz96.output,
+        drawn_by("peers"),

@@ -167,8 +167,7 @@ def compare_linear_gaussian(run: Run, _: str) -> None:
     """Compare 3D-Var and 4D-Var with the analytic answer and ADAO."""
     from lara.experiment import peers
 
-    paths = run.layout.comparison("linear_gaussian"), run.layout.figure("linear_gaussian")
-    peers.compare_linear_gaussian(run.layout.peers, *paths)
+    peers.compare_linear_gaussian(run.layout.peers, run.layout.comparison("linear_gaussian"))
 
 
 @command()
@@ -176,15 +175,15 @@ def compare_lorenz96(run: Run, _: str) -> None:
     """Compare cycled 4D-Var of Lorenz-96 with DAPPER's methods."""
     from lara.experiment import peers
 
-    peers.compare_lorenz96(run.layout.peers, run.layout.comparison("lorenz96"), run.layout.figure("lorenz96"))
+    peers.compare_lorenz96(run.layout.peers, run.layout.comparison("lorenz96"))
 
 
 @command("figure")
 def draw_figure(run: Run, name: str) -> None:
-    """Draw a figure from saved arrays."""
-    from lara.experiment import drawing
+    """Gather and keep the arrays of a figure, and draw it from them."""
+    from lara.figures import make
 
-    drawing.draw(run, name)
+    make.draw(run, name)
 
 
 @command()
@@ -198,14 +197,16 @@ def summarise(run: Run, _: str) -> None:
 @command()
 def write_page(run: Run, _: str) -> None:
     """Headline table, health, provenance and figures on one page."""
-    from lara.experiment import page
+    from lara.figures import page
 
     page.write_page(run)
 
 
 @command()
 def collect_benchmarks(run: Run, _: str) -> None:
-    """Gather what every job cost into one table and one figure."""
-    from lara.experiment import drawing
+    """Gather what every job cost into one table."""
+    from lara import figures
+    from lara.experiment import job_costs
 
-    drawing.draw_costs(run)
+    drawn = figures.drawn_by("all", run.config, run.layout)
+    job_costs.cost_table(run, drawn).to_csv(run.layout.costs, index=False)

@@ -1,4 +1,4 @@
-"""How results are kept: NetCDF whole or not at all, and beside every figure the arrays it shows."""
+"""Results on disk: NetCDF and parquet that exist completely or not at all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import pandas as pd
 import xarray as xr
 
 from lara import receipts
-from lara.experiment.run import Run
 
 
 def write_dataset(dataset: xr.Dataset, path: Path) -> None:
@@ -22,17 +21,3 @@ def write_dataset(dataset: xr.Dataset, path: Path) -> None:
 def write_table(table: pd.DataFrame, path: Path) -> None:
     """Write parquet that exists completely or not at all."""
     receipts.write_bytes(path, table.to_parquet(index=False))
-
-
-def keep_fields(run: Run, name: str, arrays: xr.Dataset) -> xr.Dataset:
-    """Keep the arrays of a figure and return them as they read back."""
-    path = run.layout.figure_fields(name)
-    write_dataset(arrays, path)
-    return xr.load_dataset(path)
-
-
-def keep_table(run: Run, name: str, table: pd.DataFrame) -> pd.DataFrame:
-    """Keep the table of a figure and return it as it reads back."""
-    path = run.layout.figure_table(name)
-    table.to_csv(path, index=False)
-    return pd.read_csv(path)
