@@ -1,4 +1,4 @@
-"""Every figure file draws what it keeps, states its unit, has a caption, and costs nothing to plan."""
+"""Every figure file draws what it keeps, states unit and n, has a caption, and costs nothing to plan."""
 
 import inspect
 import os
@@ -55,11 +55,12 @@ def has_unit(label):
 
 
 @pytest.mark.parametrize("name", figures.files())
-def test_a_figure_draws_what_it_keeps_and_states_its_unit(name, tmp_path):
+def test_a_figure_draws_what_it_keeps_and_states_unit_and_n(name, tmp_path):
     """Laid out too, as saving does: text that does not fit warns only then."""
     file = figures.files()[name]
     figure = style.drawn(file.draw, kept(name, tmp_path))
     assert any(map(has_unit, labels(figure))), labels(figure)
+    assert any(re.search(r"\bn = \d|\(n\)", text) for text in words(figure)), words(figure)
     figure.draw_without_rendering()
 
 

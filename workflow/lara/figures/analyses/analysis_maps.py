@@ -70,7 +70,7 @@ def draw(fields: xr.Dataset) -> Figure:
     for axes in panels:
         maps.coast(axes, fields["land"])
         figure.colorbar(axes.collections[0], ax=axes, label=style.unit(variable), shrink=0.75, pad=0.02)
-    figure.suptitle(f"{style.title(fields.attrs['channel'])}, {fields.attrs['time']} UTC")
+    figure.suptitle(f"{style.title(fields.attrs['channel'])}, {fields.attrs['time']} UTC (n = 1)")
     return figure
 
 

@@ -59,7 +59,7 @@ def draw(kept: xr.Dataset) -> Figure:
         departure = style.number(style.factor(observed.variable) * fields.attrs["departure"])
         part.suptitle(
             f"{fields.attrs['site']}: {style.title(observed.name)} {departure} {style.unit(observed.variable)} "
-            f"from the background of {fields.attrs['time'][:16]} UTC",
+            f"from the background of {fields.attrs['time'][:16]} UTC (n = 1)",
             fontsize=9,
         )
     return figure

@@ -67,7 +67,7 @@ def draw(fields: xr.Dataset) -> Figure:
     departure = style.number(style.factor(observed.variable) * fields.attrs["departure"])
     figure.suptitle(
         f"{fields.attrs['site']}, {fields.attrs['time']} UTC: one {style.title(observed.name)}, "
-        f"{departure} {style.unit(observed.variable)} from the background"
+        f"{departure} {style.unit(observed.variable)} from the background (n = 1)"
     )
     return figure
 

@@ -37,7 +37,7 @@ def draw(table: pd.DataFrame) -> Figure:
     figure, (time, memory) = style.panels(2, width=4.6, height=0.6 + 0.17 * len(rows))
     time.barh(rows.index, rows["processor_s"] / 60, color="0.8", label="processor time")
     time.barh(rows.index, rows["wall_s"] / 60, height=0.35, color=style.BLUE, label="wall time")
-    time.set(xlabel="minutes", title=f"{rows['wall_s'].sum() / 60:.1f} job minutes in {len(rows)} jobs")
+    time.set(xlabel="minutes", title=f"{rows['wall_s'].sum() / 60:.1f} job minutes in n = {len(rows)} jobs")
     time.set_yticks(rows.index, rows["job"], fontsize=6)
     time.legend(loc="lower right")
     memory.barh(rows.index, rows["peak_mib"] / 1024, color=style.ORANGE)

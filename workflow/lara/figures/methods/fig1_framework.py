@@ -122,7 +122,7 @@ def draw(fields: xr.Dataset) -> Figure:
     _latents(figure, grid, fields)
     _arrows(figure, grid)
     figure.suptitle(
-        f"One window, {fields.attrs['time']} UTC, {style.title(fields.attrs['channel'])} and latent component "
+        f"One window (n = 1), {fields.attrs['time']} UTC, {style.title(fields.attrs['channel'])} and latent component "
         f"{fields.attrs['component']}; {fields.attrs['observations']} data of all kinds used",
         fontsize=9,
     )

@@ -52,7 +52,9 @@ def draw(table: pd.DataFrame) -> Figure:
 
 
 def _panel(axes: Axes, train: pd.DataFrame, validation: pd.DataFrame) -> None:
-    axes.plot(train["step"], train["loss"], color="0.8", linewidth=0.7, label="training, each step")
+    axes.plot(
+        train["step"], train["loss"], color="0.8", linewidth=0.7, label=f"training, each of n = {len(train)} steps"
+    )
     window = max(1, len(train) // 50)
     smooth = train["loss"].rolling(window, min_periods=1).mean()
     axes.plot(train["step"], smooth, color=style.BLUE, label=f"training, mean of {window}")
