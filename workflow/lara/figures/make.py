@@ -33,7 +33,9 @@ def gather(run: Run, picture: Picture) -> Any:
 def keep(run: Run, picture: Picture, shown: Any) -> Any:
     """Keep the arrays of a picture and return them as they read back."""
     run.layout.figure(picture.name).parent.mkdir(parents=True, exist_ok=True)
-    return {"nc": _keep_fields, "csv": _keep_table}[picture.file.KEPT_AS](run, picture.name, shown)
+    if picture.file.KEPT_AS == "csv":
+        return _keep_table(run, picture.name, shown)
+    return _keep_fields(run, picture.name, shown)
 
 
 def _keep_fields(run: Run, name: str, fields: xr.Dataset) -> xr.Dataset:
