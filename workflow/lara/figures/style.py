@@ -78,7 +78,7 @@ def drawn(draw: Callable[[Any], Figure], shown: Any) -> Figure:
 
 
 @contextmanager
-def _settings(chosen: dict[str, Any]) -> Iterator[None]:
+def _settings(chosen: dict[Any, Any]) -> Iterator[None]:
     """Matplotlib as it is shipped but for what is chosen: a user's matplotlibrc changes no figure."""
     import matplotlib
 
