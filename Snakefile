@@ -22,6 +22,9 @@ if not workflow.config_settings.configfiles:
 report: "workflow/report/workflow.rst"
 
 
+container: "envs/lara.sif"  # used with `--sdm apptainer`; envs/README.md builds it
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/resources.smk"
 include: "workflow/rules/data.smk"

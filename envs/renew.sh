@@ -1,14 +1,23 @@
 #!/usr/bin/env bash
-# Makes requirements.txt, cpu.yaml and gpu.yaml from requirements.in, peers.txt from peers.in and cloud.txt from cloud.in. Pins already in requirements.txt are kept where
-# they still fit. Run from the top of the repository: bash envs/renew.sh
+# Makes from the .in files beside it: requirements.txt, requirements-cpu.txt, cpu.yaml and gpu.yaml (requirements.in),
+# peers.txt (peers.in) and cloud.txt (cloud.in). Pins already there are kept where they still fit. Refuses pins of
+# requirements.txt that a compiler would be needed for. Run from the top of the repository: bash envs/renew.sh
 set -euo pipefail
 
-.venv/bin/uv pip compile envs/requirements.in --quiet --universal --python-version 3.11 --no-annotate --no-header \
-    --no-emit-index-url --no-emit-find-links --output-file envs/requirements.txt
-.venv/bin/uv pip compile envs/peers.in --quiet --universal --python-version 3.11 --no-annotate --no-header \
-    --no-emit-index-url --no-emit-find-links --output-file envs/peers.txt
-.venv/bin/uv pip compile envs/cloud.in --quiet --universal --python-version 3.11 --no-annotate --no-header \
-    --no-emit-index-url --no-emit-find-links --output-file envs/cloud.txt
+for name in requirements peers cloud; do
+    .venv/bin/uv pip compile "envs/$name.in" --quiet --universal --python-version 3.11 --no-annotate --no-header \
+        --no-emit-index-url --no-emit-find-links --output-file "envs/$name.txt"
+done
+
+# Without what the CUDA build of torch brings.
+grep -vE '^(cuda-|nvidia-|triton==)' envs/requirements.txt >envs/requirements-cpu.txt
+
+# Wheels for all but two packages, which are plain Python.
+for python in 3.11 3.12 3.13; do
+    .venv/bin/uv pip compile envs/requirements.txt --quiet --no-deps --python-version "$python" \
+        --python-platform x86_64-manylinux_2_28 --only-binary :all: --no-binary antlr4-python3-runtime \
+        --no-binary connection-pool >/dev/null
+done
 
 # Snakemake copies an environment file elsewhere before use, so `-r requirements.txt` would not be found from there.
 conda_environment() { # name, comment, value of CUDA_VISIBLE_DEVICES or nothing

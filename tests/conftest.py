@@ -8,8 +8,8 @@ import torch
 
 import worlds
 from lara import store
-from lara.experiment.run import Run
 from lara.grid import Grid
+from lara.stages.networks import RunWithNetworks
 from lara.state import Channels
 from repository import tiny
 
@@ -59,9 +59,9 @@ def cycled(world, tmp_path_factory):
     worlds.copied(world, folder)
 
     def cycle(name):
-        if not Run.open(folder).layout.archive_receipt(name).exists():
+        if not RunWithNetworks.open(folder).layout.archive_receipt(name).exists():
             assert worlds.lara(folder, f"cycle-experiment --experiment {name}") == 0
-        return Run.open(folder)
+        return RunWithNetworks.open(folder)
 
     return cycle
 

@@ -9,6 +9,7 @@ from lara.assimilation.cycle import (
     Scheme,
 )
 from lara.assimilation.lbfgs import LBFGS
+from lara.assimilation.quality import BackgroundDraws
 from lara.assimilation.window import Window, windows
 from toys import PointObservations, lorenz96_run, lorenz96_step, normal, observe
 
@@ -22,9 +23,13 @@ SIGMA = 1.0
 
 
 def checked(threshold: float | None = 5.0):
-    """Options of a background check with HBHᵀ by slot, unit variance; the toy's `longitudes` are its variables."""
-    std = torch.ones(1, 4, 1, dtype=torch.float64)
-    return {"background_std": std, "check_threshold": threshold}
+    """Options of a background check whose σ_b is one everywhere."""
+    return {"background_draws": opposite(torch.ones(1, 4, 40, dtype=torch.float64)), "check_threshold": threshold}
+
+
+def opposite(std):
+    """Two opposite draws whose standard deviation is `std` (b, k, …) at every point."""
+    return BackgroundDraws.of(torch.stack([std, -std], 1) / 2**0.5)
 
 
 def lorenz_problem(members: int = 1, error: float = 0.5):

@@ -1,7 +1,7 @@
 """The benchmark of archives runs, and compares every task with bare arrays of the same content."""
 
-from lara.experiment import timing
-from lara.experiment.archive_rates import BARE, measure_archive
+from lara.stages.benchmarks import timing
+from lara.stages.benchmarks.archive_rates import BARE, measure_archive
 
 
 def test_every_task_is_compared_with_bare_arrays(cycled, monkeypatch):

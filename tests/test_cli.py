@@ -1,10 +1,12 @@
 """The commands: quick to ask for help, and one clear line with status 2 for an input that cannot be used."""
 
+import inspect
 import resource
 import shutil
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +18,10 @@ import zarr
 
 import worlds
 from lara import cli, config
-from lara.commands.offer import Progress
-from lara.experiment.run import Run
 from lara.networks import weights
 from lara.observations import table
+from lara.progress import Progress
+from lara.stages.networks import RunWithNetworks
 
 IN_SECONDS = 10.0
 
@@ -28,7 +30,7 @@ IN_SECONDS = 10.0
 def run(world, tmp_path):
     """A copy of the small run, to be damaged."""
     shutil.copytree(world.layout.root, tmp_path / "world")
-    return Run.open(tmp_path / "world")
+    return RunWithNetworks.open(tmp_path / "world")
 
 
 @pytest.fixture
@@ -83,10 +85,19 @@ def test_every_command_says_what_it_does(name, capsys):
         cli.main([name, "--help"])
     assert end.value.code == 0
     text = " ".join(capsys.readouterr().out.split())
-    function, argument, sentence = cli.COMMANDS[name]
-    assert sentence and sentence in text
-    assert function.__name__.replace("_", "-") == name
-    assert not argument or f"--{argument}" in text
+    command = cli.COMMANDS[name]
+    assert command.text and command.text in text
+    assert not command.argument or f"--{command.argument}" in text
+
+
+@pytest.mark.parametrize("name", list(cli.COMMANDS))
+def test_every_command_names_a_function_that_takes_what_it_is_given(name):
+    """The run, the name of what it is done for, and what it reports to."""
+    command = cli.COMMANDS[name]
+    function = getattr(import_module(command.modules[0]), command.path.rpartition(".")[2])
+    parameters = list(inspect.signature(function).parameters)
+    assert parameters[0] == "run"
+    assert len(parameters) == 1 + bool(command.argument) + (command.progress is not None)
 
 
 def test_every_command_is_a_rule_of_the_same_name():
@@ -94,7 +105,7 @@ def test_every_command_is_a_rule_of_the_same_name():
     rules = "".join(path.read_text() for path in (Path(__file__).parents[1] / "workflow" / "rules").glob("*.smk"))
     for name in cli.COMMANDS.keys() - {"verify-archive", "prune-archive", "status"}:
         assert f"rule {name.replace('-', '_')}:" in rules, name
-        assert f"lara {name} " in rules, name
+        assert f'lara("{name}"' in rules, name
 
 
 def test_a_folder_that_is_no_run_is_refused_with_the_remedy(tmp_path, refused):

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from lara import config_table
-from lara.config import Config, ConfigError, checks, load, parse
+from lara.config import Config, ConfigError, load, parse, sources
 from lara.sources import simulated
 from lara.state import Channels
 
@@ -291,7 +291,7 @@ def test_an_error_for_a_variable_that_the_state_leaves_out_is_no_fault(values):
 
 def test_every_truncation_of_the_source_has_its_grid(values):
     """The table of config, which may not import the source, is the source's."""
-    assert checks.LATITUDES.items() >= simulated.LATITUDES.items()
+    assert sources.LATITUDES.items() >= simulated.LATITUDES.items()
     for truncation, rows in simulated.LATITUDES.items():
         grown = change(values, "grid", {"latitudes": rows, "longitudes": 2 * rows})
         parse(change(grown, "source.truncation", truncation))

@@ -8,9 +8,9 @@ import xarray as xr
 
 import worlds
 from lara import store
-from lara.experiment.run import time
-from lara.experiment.scheme import first_background
 from lara.observations import table as tables
+from lara.stages.reanalysis.first_background import first_background
+from lara.stages.run import time
 
 STEP = np.timedelta64(6, "h")
 WINDOWS = {  # of each variational experiment

@@ -7,8 +7,9 @@ import pytest
 
 import worlds
 from lara import store
-from lara.experiment.data import lay_out, unsealed_months
-from lara.experiment.run import Run, time, time_range
+from lara.stages.data.dataset import lay_out, unsealed_months
+from lara.stages.networks import RunWithNetworks
+from lara.stages.run import time, time_range
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def values() -> dict:
     return copy.deepcopy(worlds.VALUES)
 
 
-def laid_out(folder, values) -> Run:
+def laid_out(folder, values) -> RunWithNetworks:
     """A run whose training dataset is laid out and, where nothing is sealed yet, filled and sealed by months."""
     run = worlds.write_config(folder, values)
     run.layout.dataset("training").parent.mkdir(parents=True, exist_ok=True)
@@ -24,19 +25,19 @@ def laid_out(folder, values) -> Run:
     return run
 
 
-def times(run: Run) -> np.ndarray:
+def times(run: RunWithNetworks) -> np.ndarray:
     chosen = run.config.datasets["training"]
     return time_range(chosen.begin, chosen.end, run.step)
 
 
-def fill(run: Run, until: str) -> None:
+def fill(run: RunWithNetworks, until: str) -> None:
     """Write and seal the days before `until` in one part."""
     count = int((times(run) < np.datetime64(until)).sum())
     store.write_block(run.layout.dataset("training"), 0, worlds.weather(run, count, run.generator("fill")))
     store.seal(run.layout.dataset("training"), "first", 0, count)
 
 
-def first_missing(run: Run) -> np.datetime64 | None:
+def first_missing(run: RunWithNetworks) -> np.datetime64 | None:
     chosen = run.config.datasets["training"]
     missing = unsealed_months(run.layout.dataset("training"), time(chosen.begin), time(chosen.end))
     return missing[0][0] if missing else None

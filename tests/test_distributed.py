@@ -55,7 +55,7 @@ def nodes(run):
 def launch(run, launchers, words="train-forecaster"):
     """Launchers at work."""
     hook = run.layout.root / "sitecustomize.py"
-    hook.write_text("from lara.config import checks\nchecks.LATITUDES[5] = 8\n")
+    hook.write_text("from lara.config import sources\nsources.LATITUDES[5] = 8\n")
     environment = {**os.environ, "PYTHONPATH": str(hook.parent), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "lara.cli", *words.split(), "--run", str(run.layout.root), "--threads", "1"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}

@@ -21,7 +21,7 @@ def ties(stamp):
 def sums_of(members, truth, area=GRID.area_weights, times=TIMES, generator=ties):
     """Of the globe alone."""
     shares = regions.whole(area)
-    sums = ensemble.ensemble_sums(members, truth, shares, times, NAMES[: truth.shape[1]], generator)
+    sums = ensemble.sums(members, truth, shares, times, NAMES[: truth.shape[1]], generator)
     return sums.sel(region="globe", drop=True)
 
 
@@ -134,7 +134,7 @@ def test_too_narrow_an_ensemble_has_a_ratio_below_one_and_the_truth_at_its_ends(
 def test_a_region_has_the_scores_of_its_rows_alone(fields):
     """Those of the tropics equal the globe's where other rows have no area; the three parts make up the globe."""
     shares = regions.shares(GRID.latitude, GRID.area_weights)
-    found = ensemble.ensemble_sums(*fields, shares, TIMES, NAMES, ties)
+    found = ensemble.sums(*fields, shares, TIMES, NAMES, ties)
     inside = (np.abs(GRID.latitude) <= 20)[:, None]
     xr.testing.assert_allclose(found.sel(region="tropics", drop=True), sums_of(*fields, GRID.area_weights * inside))
     parts = {name: GRID.area_weights[shares.sel(region=name).values > 0].sum() for name in regions.BOUNDS}

@@ -10,8 +10,8 @@ from torch import nn
 import worlds
 from lara import config
 from lara.cli import main
-from lara.experiment.estimating import KINDS, cycled_days, estimate, misfits, rows_per_time, table
-from lara.experiment.work import measure
+from lara.stages.benchmarks.estimate import KINDS, cycled_days, estimate, misfits, rows_per_time, table
+from lara.stages.benchmarks.operation_counts import measure
 
 
 def jobs_of(values, measured=None):

@@ -14,15 +14,15 @@ from lara import store
 from lara.assimilation.control import DiagonalControl
 from lara.assimilation.cycle import Model, Scheme, Start, assimilate
 from lara.assimilation.gaussnewton import GaussNewton
-from lara.assimilation.quality import background_std
 from lara.assimilation.search import Tolerance
 from lara.assimilation.window import Window
 from lara.config import Factors
-from lara.experiment.comparing import windows_of
-from lara.experiment.ensemble import Ensemble, degrees_of_freedom, smoothed
-from lara.experiment.observing import ObservationReader
-from lara.experiment.run import time
-from lara.experiment.scheme import first_background, scheme
+from lara.stages.experiments import windows_of
+from lara.stages.observations.reader import ObservationReader
+from lara.stages.reanalysis.ensemble import Ensemble, degrees_of_freedom, smoothed
+from lara.stages.reanalysis.first_background import first_background
+from lara.stages.reanalysis.variational import scheme
+from lara.stages.run import time
 from toys import LinearGaussian, normal
 
 WINDOW = Window(np.datetime64("2001-01-01", "ns"), np.timedelta64(6, "h"), 3)
@@ -37,6 +37,11 @@ def with_members(world, folder, count, **values):
     chosen = run.config.experiments["eda"]
     period = windows_of(chosen, *(time(moment) for moment in run.config.period("eda")))
     return run, Ensemble(run, "eda", scheme(run, "eda", [Factors()], background, period[0])), background, period
+
+
+def zonal_std(states):
+    """Standard deviation (c, y) of states (n, c, y, x), their variance averaged round each latitude."""
+    return states.var(0).mean(-1).sqrt()
 
 
 IN_MODEL_SPACE = {"method": "4dvar", "autoencoder": None, "flow_dependence": 0.0}
@@ -89,7 +94,7 @@ def test_observations_leave_less_spread_than_b(cycled):
     run = cycled("posterior")
     archive = store.open_archive(run.layout.archive("posterior"))
     own = scheme(run, "posterior", [Factors()], first_background(run, "test", 24), WINDOW)
-    before = own.background_std[0, 0, run.channels.position("z500"), :, 0].mean()
+    before = zonal_std(own.background_draws.errors[0, :, 0])[run.channels.position("z500")].mean()
     assert archive["geopotential_spread"].sel(level=500).values[0].mean() < float(before)
 
 
@@ -125,7 +130,7 @@ def test_first_backgrounds_spread_like_b(world, tmp_path):
     where each latitude holds 16 points of forty members; the mean is the background to 4 σ / √40."""
     _, ensemble, background, period = with_members(world, tmp_path / "w", 40, **IN_MODEL_SPACE)
     start = ensemble.start(background, period[0]).background
-    found, expected = background_std(start[:, None])[0], ensemble.scheme.background_std[0, 0]
+    found, expected = zonal_std(start), zonal_std(ensemble.scheme.background_draws.errors[0, :, 0])
     assert float((found / expected).log().abs().mean().exp()) < 1.2
     assert ((start.mean(0) - background[0]).abs() < 4.5 * start.std(0) / math.sqrt(40)).all()
 

@@ -17,10 +17,11 @@ from lara.assimilation.trajectory import StrongConstraint, WeakConstraint, auton
 from lara.autoencoder import Autoencoder
 from lara.covariance.latent import LatentVariance
 from lara.covariance.spectral import SpectralCovariance
-from lara.experiment import covariance, learning
-from lara.experiment.run import Run
 from lara.observations import table as tables
-from lara.observations.operators import from_table
+from lara.observations.batches import from_table
+from lara.stages.covariance import background_error
+from lara.stages.models import train
+from lara.stages.networks import RunWithNetworks
 from toys import clock, normal
 
 SLOTS, DATA = 4, 24
@@ -76,7 +77,7 @@ def same(x):
 
 def control_of(run, space, special="", share=1.0):
     """B^½ of a space in float64, every variance times `share`."""
-    arrays, factor = covariance.load(run, space), torch.full((1,), share, dtype=torch.float64)
+    arrays, factor = background_error.load(run, space), torch.full((1,), share, dtype=torch.float64)
     if space == "model":
         found = SpectralCovariance.from_arrays(arrays).control(torch.float64)
         return found.with_factors(factor, torch.ones_like(factor))
@@ -174,8 +175,8 @@ def test_the_linear_path_is_the_pca_of_the_training_states(run):
 def test_a_transformer_starts_where_the_pca_is(run):
     """Fitted on the same states, before its residual is trained: the same reconstruction to the bit."""
     module = run.new_autoencoder("main")
-    weights = learning.channel_weights(run, run.config.autoencoders["main"].training)
-    learning.fit_linear_path(run, module, weights, learning.training_states(run, "main"))
+    weights = train.channel_weights(run, run.config.autoencoders["main"].training)
+    train.fit_linear_path(run, module, weights, train.training_states(run, "main"))
     pca: Autoencoder = run.autoencoder("pca")
     states = run.normaliser.normalise(torch.from_numpy(run.store("test").read([0, 9])))
     assert torch.equal(module(states), pca(states))
@@ -200,7 +201,7 @@ def test_training_again_gives_the_same_weights(run, tmp_path):
     for part in ("config.yaml", "data"):
         source = run.layout.root / part
         (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / part)
-    again = Run.open(tmp_path)
+    again = RunWithNetworks.open(tmp_path)
     for name, words in (("main", "train-autoencoder --autoencoder main"), ("forecaster", "train-forecaster")):
         torch.manual_seed(99)
         assert worlds.lara(tmp_path, words) == 0

@@ -15,6 +15,7 @@ from lara.assimilation.health import require_healthy, row
 from lara.assimilation.lbfgs import LBFGS
 from lara.assimilation.search import Reason, Tolerance
 from lara.assimilation.window import Window
+from lorenz import opposite
 from toys import normal, observe
 
 WINDOW = Window(np.datetime64("2001-01-01T00", "ns"), np.timedelta64(6, "h"), 4)
@@ -28,11 +29,10 @@ def persistence(state, _):
 def scheme(**options) -> Scheme:
     """Persistence observed everywhere, B and R known."""
     control = DiagonalControl(torch.full((1, SIZE), VARIANCE, dtype=torch.float64))
-    std = torch.full((1, 4, 1), VARIANCE**0.5, dtype=torch.float64)
+    draws = opposite(torch.full((1, 4, SIZE), VARIANCE**0.5, dtype=torch.float64))
     minimiser = LBFGS(evaluations=60, tolerance=Tolerance(1e-8, 0.0))
-    return Scheme(
-        **{"model": Model(persistence), "control": control, "minimiser": minimiser, **options, "background_std": std}
-    )
+    own = {"model": Model(persistence), "control": control, "minimiser": minimiser}
+    return Scheme(**{**own, **options, "background_draws": draws})
 
 
 def problem(error: float = 1.0):
@@ -96,6 +96,16 @@ def test_a_control_has_neither_work_nor_consistency():
     assert found["evaluations"] == 0
     assert all(math.isnan(found[key]) for key in ("2J/p", "R found/assumed", "HBHT found/assumed"))
     require_healthy(analysis, worst_reduction=1e-9)
+
+
+def test_an_analysis_without_a_minimum_has_the_consistency_of_its_departures_and_no_work(analyses):
+    """As of a method that solves for the analysis, e.g. a Kalman filter: ratios do not ask how it was found."""
+    solved = row(replace(analyses[0], minimum=None))
+    assert (solved["evaluations"], solved["iterations"]) == (0, 0)
+    assert solved["reason"] == "analysed without a minimisation"
+    for key in ("p", "J_end", "2J/p", "R found/assumed", "HBHT found/assumed"):
+        assert solved[key] == row(analyses[0])[key]
+    require_healthy(replace(analyses[0], minimum=None), worst_reduction=1e-9)
 
 
 def ended(analysis, reason, value, norm):

@@ -19,12 +19,12 @@ import pytest
 import worlds
 from lara import receipts, store
 from lara.assimilation.cost import CostFunction
-from lara.experiment import cycling, journal, streaming
+from lara.stages.reanalysis import checkpoints, cycle, streams
 from lara.store import arrays
 from test_restart import outputs
 
 SERVER = multiprocessing.get_context("forkserver")  # TensorStore's threads forbid a fork of this process
-SERVER.set_forkserver_preload(["lara.cli", "lara.commands.making", "lara.experiment.cycling", "pytest", "tensorstore"])
+SERVER.set_forkserver_preload(["lara.cli", "lara.stages.reanalysis.cycle", "pytest", "tensorstore"])
 NAME = "brief"  # eight windows of one slot, few evaluations each
 WORDS = f"cycle-experiment --experiment {NAME}"
 EVENTS = {  # and how many are left of each kind, at least, after kills at those before
@@ -34,9 +34,9 @@ EVENTS = {  # and how many are left of each kind, at least, after kills at those
     "seal": (receipts, "digest", lambda what: getattr(what, "name", "").startswith("c."), 21),
 }
 ENDINGS = {  # after the seal
-    "feedback": (cycling, "write_table", lambda *_: True, 1),
-    "health": (journal.Journal, "costs", lambda *_: True, 1),
-    "discard": (journal.shutil, "rmtree", lambda *_: True, 1),
+    "feedback": (cycle, "write_table", lambda *_: True, 1),
+    "health": (checkpoints.Journal, "costs", lambda *_: True, 1),
+    "discard": (checkpoints.shutil, "rmtree", lambda *_: True, 1),
 }
 VALUES = worlds.changed("production.checkpoint_every", 2)
 VALUES["experiments"][NAME] = {**worlds.SHORT_LATENT, "method": "l3dvar", "slots": 1, "suite": "osse"}
@@ -126,12 +126,12 @@ def test_a_seal_of_chunks_killed_is_done_again(world, tmp_path):
         assert not run.layout.archive_receipt(NAME).exists()
     assert worlds.lara(run.layout.root, f"seal-archive --experiment {NAME}") == 0
     assert store.verify_archive(run.layout.archive(NAME)) == []
-    assert len(streaming.published(run, NAME)) == 2
+    assert len(streams.published(run, NAME)) == 2
 
 
 @pytest.mark.parametrize(
     ("place", "name", "number"),
-    [(arrays, "write_rows", 17), (receipts, "write_bytes", 2), (journal.Journal, "add", 3)],
+    [(arrays, "write_rows", 17), (receipts, "write_bytes", 2), (checkpoints.Journal, "add", 3)],
     ids=["shard", "checkpoint", "ledger"],
 )
 def test_a_full_disk_is_told_and_loses_nothing(world, undisturbed, tmp_path, monkeypatch, capsys, place, name, number):

@@ -6,8 +6,8 @@ import torch
 import xarray as xr
 
 import worlds
-from lara.experiment import error_structure, latent_space
-from lara.experiment.run import Run
+from lara.stages.networks import RunWithNetworks
+from lara.stages.verification import error_structure, latent_space
 from lara.verification import correlation, linearity
 
 DAYS = np.datetime64("2001-01-01", "ns") + 6 * np.arange(400) * np.timedelta64(1, "D")
@@ -98,7 +98,7 @@ def linear(world, tmp_path_factory):
     values = worlds.changed("verification.reference", "pca")
     run = worlds.copied(world, tmp_path_factory.mktemp("linear") / "world", values)
     assert worlds.lara(run.layout.root, "measure-latent-space") == 0
-    return Run.open(run.layout.root)
+    return RunWithNetworks.open(run.layout.root)
 
 
 def load(run, name):

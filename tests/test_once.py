@@ -8,8 +8,9 @@ import xarray as xr
 import worlds
 from lara.assimilation.window import Window
 from lara.config import Factors
-from lara.experiment.once import observe_once
-from lara.experiment.scheme import first_background, scheme
+from lara.stages.reanalysis.first_background import first_background
+from lara.stages.reanalysis.single_observations import observe_once
+from lara.stages.reanalysis.variational import scheme
 
 CASES = worlds.VALUES["single_observations"]
 BEGIN = np.datetime64("2001-01-02", "ns")

@@ -2,14 +2,12 @@
 adjoint.
 """
 
-from dataclasses import fields
-
 import numpy as np
 import pytest
 import torch
 
 from lara.grid import Grid
-from lara.observations import operators
+from lara.observations import batches
 from lara.state import Channels
 from tables import SLOTS, table_of
 
@@ -53,7 +51,7 @@ def test_h_is_exact_on_fields_linear_in_latitude_and_longitude(grid):
     rng = np.random.default_rng(1)
     latitude = rng.uniform(grid.latitude[-1], grid.latitude[0], 300)
     longitude = rng.uniform(0, grid.longitude[-1], 300)
-    h = operators.from_table(table_of(latitude, longitude), grid, CHANNELS, SLOTS[:1])
+    h = batches.from_table(table_of(latitude, longitude), grid, CHANNELS, SLOTS[:1])
     expected = torch.from_numpy(5.0 + 0.7 * latitude - 0.3 * longitude)
     assert torch.allclose(h.hofx(states(linear(grid)))[0], expected, atol=1e-9)
 
@@ -62,7 +60,7 @@ def test_h_at_a_grid_point_is_the_value_there_exactly(grid):
     """One weight is one and three are zero: equality, no tolerance."""
     latitude, longitude = (a.ravel() for a in np.meshgrid(grid.latitude, grid.longitude, indexing="ij"))
     field = np.random.default_rng(2).standard_normal(grid.shape)
-    h = operators.from_table(table_of(latitude, longitude), grid, CHANNELS, SLOTS[:1])
+    h = batches.from_table(table_of(latitude, longitude), grid, CHANNELS, SLOTS[:1])
     assert torch.equal(h.hofx(states(field))[0], torch.from_numpy(field.ravel()))
 
 
@@ -70,7 +68,7 @@ def test_h_interpolates_between_the_last_and_the_first_meridian(grid):
     """A quarter of the way from the last meridian to 360 E: 0.75 last + 0.25 first."""
     field = np.random.default_rng(3).standard_normal(grid.shape)
     gap = 360.0 - grid.longitude[-1]
-    h = operators.from_table(table_of([grid.latitude[4]], [grid.longitude[-1] + 0.25 * gap]), grid, CHANNELS, SLOTS[:1])
+    h = batches.from_table(table_of([grid.latitude[4]], [grid.longitude[-1] + 0.25 * gap]), grid, CHANNELS, SLOTS[:1])
     expected = 0.75 * field[4, -1] + 0.25 * field[4, 0]
     assert h.hofx(states(field)).item() == pytest.approx(expected, abs=1e-12)
 
@@ -79,7 +77,7 @@ def test_h_is_continuous_across_the_date_line_and_greenwich(grid):
     """Both sides of either meridian differ by no more than the slope allows."""
     field = np.random.default_rng(4).standard_normal(grid.shape)
     table = table_of([10.0] * 4, [180 - 1e-7, 180 + 1e-7, 360 - 1e-7, 1e-7])
-    h = operators.from_table(table, grid, CHANNELS, SLOTS[:1]).hofx(states(field))[0]
+    h = batches.from_table(table, grid, CHANNELS, SLOTS[:1]).hofx(states(field))[0]
     assert abs(h[0] - h[1]) < 1e-5
     assert abs(h[2] - h[3]) < 1e-5
 
@@ -88,7 +86,7 @@ def test_h_at_the_poles_takes_the_nearest_row(grid):
     """Poleward of the last row there is nothing to interpolate with."""
     field = np.random.default_rng(5).standard_normal(grid.shape)
     table = table_of([90.0, -90.0], [grid.longitude[3], grid.longitude[7]])
-    h = operators.from_table(table, grid, CHANNELS, SLOTS[:1]).hofx(states(field))[0]
+    h = batches.from_table(table, grid, CHANNELS, SLOTS[:1]).hofx(states(field))[0]
     assert torch.equal(h, torch.tensor([field[0, 3], field[-1, 7]]))
 
 
@@ -97,7 +95,7 @@ def test_each_observation_reads_its_own_channel_and_slot(grid):
     table = random_observations(grid)
     marks = 10.0 * torch.arange(4)[:, None] + torch.arange(len(CHANNELS))
     trajectory = marks.double()[None, ..., None, None].expand(1, -1, -1, *grid.shape)
-    h = operators.from_table(table, grid, CHANNELS, SLOTS)
+    h = batches.from_table(table, grid, CHANNELS, SLOTS)
     slot = np.searchsorted(SLOTS, table["MetaData/dateTime"].to_numpy())
     level = [None if np.isnan(p) else int(p / 100) for p in table["MetaData/pressure"]]
     channel = [CHANNELS.index(v, lev) for v, lev in zip(table["variable"], level, strict=True)]
@@ -107,7 +105,7 @@ def test_each_observation_reads_its_own_channel_and_slot(grid):
 def batch(grid, sizes=(200, 50, 120)):
     """Members with different data in different numbers."""
     tables = [random_observations(grid, number, seed) for seed, number in enumerate(sizes)]
-    return operators.stack([operators.from_table(table, grid, CHANNELS, SLOTS) for table in tables])
+    return batches.stack([batches.from_table(table, grid, CHANNELS, SLOTS) for table in tables])
 
 
 def trajectories(grid, members, seed=0):
@@ -135,9 +133,9 @@ def test_the_derivative_of_the_adjoint_is_h_again(grid):
 
 def test_every_slots_observations_move_the_gradient_of_their_member_and_slot_only():
     grid = GRIDS["gaussian"]
-    parts = [operators.from_table(table_of([10.0], [20.0], time=time), grid, CHANNELS, SLOTS) for time in SLOTS]
+    parts = [batches.from_table(table_of([10.0], [20.0], time=time), grid, CHANNELS, SLOTS) for time in SLOTS]
     x = torch.zeros(4, 4, len(CHANNELS), *grid.shape, dtype=torch.float64, requires_grad=True)
-    operators.stack(parts).hofx(x).sum().backward()
+    batches.stack(parts).hofx(x).sum().backward()
     moved = x.grad.abs().sum(dim=(2, 3, 4)) > 0
     assert torch.equal(moved, torch.eye(4, dtype=torch.bool))
 
@@ -152,7 +150,7 @@ def test_h_of_a_batch_is_exact_on_each_members_linear_field(grid):
         tables.append(table_of(latitude, longitude))
         inside = np.clip(latitude, grid.latitude[-1], grid.latitude[0])
         expected.append(5.0 + north * inside + east * longitude)
-    h = operators.stack([operators.from_table(table, grid, CHANNELS, SLOTS[:1]) for table in tables])
+    h = batches.stack([batches.from_table(table, grid, CHANNELS, SLOTS[:1]) for table in tables])
     x = torch.cat([states(linear(grid, *slope)) for slope in slopes])
     assert torch.allclose(h.hofx(x), torch.from_numpy(np.stack(expected)), atol=1e-9)
 
@@ -166,8 +164,8 @@ def test_stacking_pads_with_data_that_change_neither_h_nor_the_cost(grid):
     """H of the real data to the last bit; sums over longer rows may round differently, hence 1e-12."""
     x = trajectories(grid, 4)
     tables = [random_observations(grid, number, seed) for seed, number in enumerate((30, 0, 80, 1))]
-    parts = [operators.from_table(table, grid, CHANNELS, SLOTS) for table in tables]
-    h = operators.stack(parts)
+    parts = [batches.from_table(table, grid, CHANNELS, SLOTS) for table in tables]
+    h = batches.stack(parts)
     for member, part in enumerate(parts):
         size = part.value.shape[1]
         assert torch.equal(h.hofx(x)[member, :size], part.hofx(x[member, None])[0])
@@ -178,7 +176,7 @@ def test_stacking_pads_with_data_that_change_neither_h_nor_the_cost(grid):
 
 def test_nothing_to_stack_is_refused():
     with pytest.raises(ValueError, match="no observations to stack"):
-        operators.stack([])
+        batches.stack([])
 
 
 def test_members_are_selected_in_the_order_asked_for(grid):
@@ -187,11 +185,16 @@ def test_members_are_selected_in_the_order_asked_for(grid):
     assert torch.equal(h.select(members).error_std, h.error_std[members])
 
 
+def tensors(h):
+    """Every tensor of a batch."""
+    return [h.slot, h.value, h.error_std, *(field for part in h.parts for field in (part.column, *part.rows.values()))]
+
+
 def test_a_repeated_member_shares_its_memory(grid):
-    h = operators.from_table(random_observations(grid), grid, CHANNELS, SLOTS)
+    h = batches.from_table(random_observations(grid), grid, CHANNELS, SLOTS)
     x = trajectories(grid, 3)
     assert torch.equal(h.repeat(3).hofx(x), torch.cat([h.hofx(member[None]) for member in x]))
-    assert all(getattr(h.repeat(3), f.name).data_ptr() == getattr(h, f.name).data_ptr() for f in fields(h))
+    assert [field.data_ptr() for field in tensors(h.repeat(3))] == [field.data_ptr() for field in tensors(h)]
 
 
 def test_several_members_are_not_repeated(grid):
@@ -209,7 +212,7 @@ def test_perturbed_observations_have_the_variance_of_their_error():
     n = 20_000
     table = table_of(np.zeros(n), np.zeros(n), ObsValue=5.0, ObsError=np.where(np.arange(n) % 2, 3.0, 0.5))
     table["withheld"] = np.arange(n) >= n - 10
-    h = operators.from_table(table, GRIDS["gaussian"], CHANNELS, SLOTS).repeat(2)
+    h = batches.from_table(table, GRIDS["gaussian"], CHANNELS, SLOTS).repeat(2)
     perturbed = h.perturbed([np.random.default_rng(seed) for seed in (1, 2)])
     noise = ((perturbed.value - h.value) / h.error_std)[:, :-10]
     assert (noise.mean(1).abs() < 4 / np.sqrt(n)).all()
@@ -223,7 +226,7 @@ def test_a_members_perturbation_depends_neither_on_the_other_members_nor_on_padd
         return np.random.default_rng([7, member])
 
     h = batch(grid, (50, 200))
-    alone = operators.from_table(random_observations(grid, 50, 0), grid, CHANNELS, SLOTS).perturbed([generator(0)])
+    alone = batches.from_table(random_observations(grid, 50, 0), grid, CHANNELS, SLOTS).perturbed([generator(0)])
     together = h.perturbed([generator(0), generator(1)])
     assert torch.equal(together.value[0, :50], alone.value[0])
     assert torch.equal(h.select(torch.tensor([1])).perturbed([generator(1)]).value, together.value[1:])
@@ -245,13 +248,14 @@ def test_observations_move_to_another_precision_without_their_places(grid):
     """Only real numbers change their type; indexes stay whole."""
     h = batch(grid).to("cpu", torch.float32)
     assert h.hofx(trajectories(grid, 3).float()).dtype == torch.float32
-    assert h.index.dtype == h.slot.dtype == torch.int64
+    (part,) = h.parts
+    assert part.rows["index"].dtype == part.column.dtype == h.slot.dtype == torch.int64
 
 
 def test_an_observation_belongs_to_the_half_open_interval_around_its_slot():
     """21:00 is the end of the 18 UTC slot and the beginning of the next; the last slot ends before 15:00."""
     times = np.array(["2001-01-31T15:00", "2001-01-31T20:59", "2001-01-31T21:00"], "datetime64[ns]")
-    h = operators.from_table(table_of([0.0] * 3, [0.0] * 3, time=times), GRIDS["gaussian"], CHANNELS, SLOTS)
+    h = batches.from_table(table_of([0.0] * 3, [0.0] * 3, time=times), GRIDS["gaussian"], CHANNELS, SLOTS)
     assert h.slot.tolist() == [[0, 0, 1]]
 
 
@@ -259,19 +263,19 @@ def test_an_observation_belongs_to_the_half_open_interval_around_its_slot():
 def test_an_observation_outside_the_window_is_refused(time):
     table = table_of([0.0], [0.0], time=np.datetime64(time, "ns"))
     with pytest.raises(ValueError, match="lies in no slot"):
-        operators.from_table(table, GRIDS["gaussian"], CHANNELS, SLOTS)
+        batches.from_table(table, GRIDS["gaussian"], CHANNELS, SLOTS)
 
 
 def test_an_observation_at_a_level_the_state_lacks_is_refused():
     with pytest.raises(ValueError, match=r"z at 700 hPa.*500, 850"):
-        operators.from_table(table_of([0.0], [0.0], pressure=70000.0), GRIDS["gaussian"], CHANNELS, SLOTS)
+        batches.from_table(table_of([0.0], [0.0], pressure=70000.0), GRIDS["gaussian"], CHANNELS, SLOTS)
 
 
 def test_missing_rejected_and_withheld_observations_have_infinite_error_and_finite_value():
     """So that ((H(x) - y) / sigma)^2 and its gradient are exactly zero."""
     table = table_of([0.0] * 4, [0.0] * 4, ObsValue=[1.0, np.nan, 1.0, 1.0], PreQC=[0, 0, 12, 0])
     table["withheld"] = [False, False, False, True]
-    h = operators.from_table(table, GRIDS["gaussian"], CHANNELS, SLOTS)
+    h = batches.from_table(table, GRIDS["gaussian"], CHANNELS, SLOTS)
     assert h.used.tolist() == [[True, False, False, False]]
     assert torch.isfinite(h.value).all()
     x = torch.ones(1, 4, len(CHANNELS), *GRIDS["gaussian"].shape, dtype=torch.float64, requires_grad=True)
@@ -283,7 +287,7 @@ def test_error_inflation_adds_variances_by_slot_and_channel():
     """3-4-5; a withheld observation stays unused."""
     table = table_of([0.0] * 2, [0.0] * 2, time=SLOTS[2], ObsError=3.0)
     table["withheld"] = [False, True]
-    h = operators.from_table(table, GRIDS["gaussian"], CHANNELS, SLOTS)
+    h = batches.from_table(table, GRIDS["gaussian"], CHANNELS, SLOTS)
     extra = torch.zeros(4, len(CHANNELS))
     extra[2, CHANNELS.position("z500")] = 4.0
     assert h.inflate(extra).error_std.tolist() == [[5.0, np.inf]]
@@ -292,12 +296,12 @@ def test_error_inflation_adds_variances_by_slot_and_channel():
 def test_observations_used_by_an_earlier_window_are_not_used_again():
     """Half-open: the datum at the instant itself is fresh."""
     table = table_of([0.0] * 3, [0.0] * 3, time=SLOTS[:3])
-    h = operators.from_table(table, GRIDS["gaussian"], CHANNELS, SLOTS, fresh_from=SLOTS[1])
+    h = batches.from_table(table, GRIDS["gaussian"], CHANNELS, SLOTS, fresh_from=SLOTS[1])
     assert h.used.tolist() == [[False, True, True]]
 
 
 def test_an_empty_window_gives_no_observations():
-    h = operators.from_table(table_of([], []), GRIDS["gaussian"], CHANNELS, SLOTS)
+    h = batches.from_table(table_of([], []), GRIDS["gaussian"], CHANNELS, SLOTS)
     assert h.hofx(torch.zeros(1, 4, len(CHANNELS), 32, 64)).shape == (1, 0)
-    several = operators.stack([h, h]).perturbed([np.random.default_rng(0)] * 2).inflate(torch.zeros(4, len(CHANNELS)))
+    several = batches.stack([h, h]).perturbed([np.random.default_rng(0)] * 2).inflate(torch.zeros(4, len(CHANNELS)))
     assert several.hofx(torch.zeros(2, 4, len(CHANNELS), 32, 64)).shape == (2, 0)

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 import lara
-from lara.experiment import peers
 from lara.figures import files
 from lara.peers import cycling, ours
 from lara.peers.problems import LinearGaussian, Twin, circulant, interpolation, lorenz96, lorenz96_tendency
+from lara.stages.benchmarks import peers
 
 SCRIPTS = Path(lara.__file__).parent / "peers"
 

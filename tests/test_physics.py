@@ -8,8 +8,7 @@ import xarray as xr
 from lara.covariance.harmonics import Harmonics
 from lara.grid import Grid
 from lara.state import Channels
-from lara.verification import lags, physics, regions, spectra, symptoms
-from lara.verification.scores import score_sums
+from lara.verification import balance, lags, physics, regions, scores, spectra, symptoms
 
 GRID = Grid.gaussian(16, 32)
 LEVELS = [300, 500, 850]
@@ -17,6 +16,8 @@ CHANNELS = Channels.of(["msl"], ["z", "q", "u", "v", "t"], LEVELS)
 HARMONICS = Harmonics.of(GRID)
 SHAPE = (1, len(CHANNELS), *GRID.shape)
 SHARES = regions.whole(GRID.area_weights)
+TIMES = np.datetime64("2001-01-01", "ns") + np.arange(60) * np.timedelta64(6, "h")
+NAMES = ["z500", "t850"]
 
 
 def base():
@@ -38,10 +39,10 @@ def balanced():
     warmth, state = smooth(np.random.default_rng(0)), base()
     height = np.zeros(GRID.shape)
     for upper, lower in zip(LEVELS[-2::-1], LEVELS[:0:-1], strict=True):
-        height = height + physics.GAS * warmth * np.log(lower / upper)
+        height = height + balance.GAS * warmth * np.log(lower / upper)
         state[0, CHANNELS.index("z", upper)] = height
     state[0, CHANNELS.select("t")] += warmth
-    coriolis = 2 * physics.ROTATION * np.sin(np.deg2rad(GRID.latitude))[:, None]
+    coriolis = 2 * balance.ROTATION * np.sin(np.deg2rad(GRID.latitude))[:, None]
     for level in LEVELS:
         phi = torch.from_numpy(state[0, CHANNELS.index("z", level)])
         u, v = (wind.numpy() for wind in HARMONICS.wind(phi, torch.zeros_like(phi)))
@@ -51,7 +52,7 @@ def balanced():
 
 def test_a_balanced_increment_has_no_imbalance():
     """To rounding; the lowest level has no increment and no answer."""
-    found = physics.imbalance(physics.balance_sums(balanced(), base(), CHANNELS, GRID).sum("time"))
+    found = balance.finish(balance.sums(balanced(), base(), CHANNELS, GRID, TIMES[:1]).sum("time"))
     np.testing.assert_allclose(found["geostrophic"].sel(level=[300, 500]), 0.0, atol=1e-9)
     assert np.isnan(found["geostrophic"].sel(level=850))
     np.testing.assert_allclose(found["hydrostatic"], 0.0, atol=1e-9)
@@ -62,7 +63,7 @@ def test_wind_of_the_wrong_sense_and_height_without_warmth_are_found_out():
     turned = balanced()
     turned[:, CHANNELS.select("u") + CHANNELS.select("v")] *= -1
     turned[:, CHANNELS.select("t")] = 260.0
-    found = physics.imbalance(physics.balance_sums(turned, base(), CHANNELS, GRID).sum("time"))
+    found = balance.finish(balance.sums(turned, base(), CHANNELS, GRID, TIMES[:1]).sum("time"))
     np.testing.assert_allclose(found["geostrophic"].sel(level=[300, 500]), 2.0)
     np.testing.assert_allclose(found["hydrostatic"], 1.0)
 
@@ -83,7 +84,7 @@ def test_what_states_lack_has_no_diagnostic(small_channels):
     """No wind, no geostrophy and no energy."""
     states = np.random.default_rng(0).standard_normal((2, len(small_channels), *GRID.shape))
     assert set(physics.budgets(states, small_channels, GRID)) == {"moisture", "mass"}
-    assert not physics.balance_sums(states, 0 * states, small_channels, GRID).data_vars
+    assert not balance.finish(balance.sums(states, 0 * states, small_channels, GRID, TIMES[:2])).data_vars
 
 
 def series(values):
@@ -109,10 +110,6 @@ def test_jumps_count_increments_in_units_of_true_changes():
     assert physics.jumps(truth + 0.5, truth, truth) == pytest.approx(0.5)
 
 
-TIMES = np.datetime64("2001-01-01", "ns") + np.arange(60) * np.timedelta64(6, "h")
-NAMES = ["z500", "t850"]
-
-
 @pytest.fixture(scope="module")
 def weather():
     """Waves of all wavenumbers that travel, with a little noise as analysis error (time, channel, y, x)."""
@@ -123,9 +120,9 @@ def weather():
 
 
 def symptoms_of(states, truth):
-    sums = score_sums(states, truth, np.zeros_like(truth), SHARES, TIMES, NAMES).sel(region="globe")
-    power = spectra.finish(spectra.spectral_sums(states, truth, HARMONICS, TIMES, NAMES).sum("time"))
-    lagged = lags.lag_sums(states, truth, SHARES.values[0], TIMES, NAMES).sum("time")
+    sums = scores.sums(states, truth, np.zeros_like(truth), SHARES, TIMES, NAMES).sel(region="globe")
+    power = spectra.finish(spectra.sums(states, truth, HARMONICS, TIMES, NAMES).sum("time"))
+    lagged = lags.sums(states, truth, SHARES.values[0], TIMES, NAMES).sum("time")
     return {
         "biased": symptoms.biased(sums["error"], sums["squared_error"]),
         "smoothed": symptoms.smoothed(power["ratio"]),

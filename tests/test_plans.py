@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 import worlds
-from lara.experiment.run import Run
 from lara.layout import Layout
+from lara.stages.networks import RunWithNetworks
 from repository import REPOSITORY
 
 pytestmark = pytest.mark.slow
@@ -23,12 +23,12 @@ pytestmark = pytest.mark.slow
 TARGET = "results/world/archive/l4dvar.zarr.receipt.json"
 SNAKEMAKE = """
 import os, sys
-from lara.config import checks
-from lara.experiment import code
-checks.LATITUDES[5] = 8
+from lara.config import sources
+from lara.stages import code_digest
+sources.LATITUDES[5] = 8
 if edited := os.environ.get("EDITED"):
-    own = code.code_digest
-    code.code_digest = lambda *modules: own(*modules) + (edited if edited in modules else "")
+    own, closure = code_digest.code_digest, code_digest.closure
+    code_digest.code_digest = lambda *modules: own(*modules) + (edited if edited in closure(*modules) else "")
 from snakemake.cli import main
 main(sys.argv[1:])
 """  # with the small world's grid, and as if a module had been edited
@@ -70,7 +70,7 @@ def done(world, tmp_path_factory):
     folder = tmp_path_factory.mktemp("plans")
     shutil.copytree(world.layout.root, folder / "results" / "world")
     config = worlds.write_config(folder / "made", in_chunks()).config
-    run = Run(config, Layout(folder / "results" / "world"))
+    run = RunWithNetworks(config, Layout(folder / "results" / "world"))
     chunks = [run.layout.chunk("l4dvar", chunk.stream, chunk.name) for chunk in config.production.chunks("l4dvar")]
     files = [run.layout.dataset_receipt(name) for name in config.datasets]
     for left in [*chunks, run.layout.cycled("l4dvar")]:
@@ -104,11 +104,18 @@ def test_more_of_the_period_leaves_the_chunks_before_alone_and_seals_again(done)
 
 
 def test_edited_assimilation_cycles_every_chunk_again(done):
-    assert planned(done, in_chunks(), edited="assimilation/") == {"cycle_chunk": 2, "seal_archive": 1}
+    assert planned(done, in_chunks(), edited="lara.assimilation.cost") == {"cycle_chunk": 2, "seal_archive": 1}
+
+
+def test_an_edited_encoder_cycles_every_chunk_again_and_trains_nothing(done):
+    """What is measured of it and B are made again, too; networks are dear, and their weights are not its code."""
+    jobs = planned(done, in_chunks(), edited="lara.autoencoder")
+    assert jobs.pop("cycle_chunk") == 2
+    assert set(jobs) == {"measure_autoencoder", "measure_forecaster", "estimate_background_error", "seal_archive"}
 
 
 def test_an_edited_seal_seals_again_and_cycles_nothing(done):
-    assert planned(done, in_chunks(), edited="experiment/streaming") == {"seal_archive": 1}
+    assert planned(done, in_chunks(), edited="lara.stages.reanalysis.seal") == {"seal_archive": 1}
 
 
 def test_a_touched_background_error_runs_nothing_and_a_changed_one_every_chunk(done, tmp_path):

@@ -5,18 +5,19 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+import wind_speed
 from lara.assimilation.quality import (
     GAUSSIAN,
+    BackgroundDraws,
     Huber,
     background_check,
-    background_std,
-    background_std_at,
     desroziers,
 )
 from lara.config.quality import QualityControl
 from lara.grid import Grid
-from lara.observations import operators
+from lara.observations import batches, operators
 from lara.state import Channels
+from lorenz import opposite
 from tables import SLOTS, table_of
 
 GRID = Grid.gaussian(8, 16)
@@ -26,7 +27,7 @@ CHANNELS = Channels.of(["msl"], ["z"], [500])
 def observed(**columns):
     """Two members with the same data."""
     n = len(columns["ObsValue"])
-    return operators.from_table(table_of([0.0] * n, [0.0] * n, **columns), GRID, CHANNELS, SLOTS).repeat(2)
+    return batches.from_table(table_of([0.0] * n, [0.0] * n, **columns), GRID, CHANNELS, SLOTS).repeat(2)
 
 
 def departures(number=41, largest=8.0):
@@ -77,29 +78,69 @@ def test_an_impossible_huber_threshold_is_refused(threshold):
 
 
 def test_the_background_std_of_draws_of_known_variance_is_recovered():
-    """Each latitude pools 40 draws x 64 longitudes: 4 standard errors of a std, 4 / sqrt(2 * 39 * 64) = 6 %."""
+    """Each place pools 40 draws turned 64 ways: 4 standard errors of a std, 4 / sqrt(2 * 39 * 64) = 6 %."""
+    grid, channels = Grid.gaussian(8, 64), Channels.of(["msl", "t2m"], [], [])
     known = torch.tensor([0.5, 3.0])[:, None, None, None] * torch.tensor([1.0, 100.0])[:, None, None]
     known = known * torch.linspace(1, 2, 8)[:, None]
     draws = 5e5 + known * torch.randn(40, 2, 2, 8, 64, generator=torch.Generator().manual_seed(0)).double()
-    found = background_std(draws)
-    assert found.shape == (2, 2, 8, 1)
-    assert torch.allclose(found / known, torch.ones_like(found), atol=0.06)
+    slots, names = (axis.ravel() for axis in np.meshgrid([0, 1], ["msl", "t2m"], indexing="ij"))
+    table = table_of(
+        np.tile(grid.latitude, 4),
+        np.zeros(32),
+        variable=np.repeat(names, 8),
+        pressure=np.nan,
+        time=np.repeat(SLOTS[slots.astype(int)], 8),
+    )
+    h = batches.from_table(table, grid, channels, SLOTS[:2])
+    found = BackgroundDraws.of(draws[None], turns=64).std(h, torch.zeros(1, 2, 2, 8, 64, dtype=torch.float64))
+    expected = known.flatten()[None].double()
+    assert torch.allclose(found / expected, torch.ones_like(found), atol=0.06)
 
 
 def test_one_draw_has_no_spread():
     with pytest.raises(ValueError, match=r"1 draw.* have no spread: draw at least 2"):
-        background_std(torch.zeros(1, 2, 3, 4, 5))
+        BackgroundDraws.of(torch.zeros(2, 1, 2, 3, 4, 5))
 
 
 def test_the_background_std_is_read_at_each_members_slot_channel_and_place():
-    """On a row of the grid the variance there, half way between two rows the mean of both variances."""
+    """Draws of one sign: on a row of the grid the std there, half way between two rows the mean of both. (H of the
+    variance would take errors of neighbouring rows as independent and give the root mean square.)"""
     std = torch.rand(2, 4, 2, 8, 1, dtype=torch.float64) + 0.5
     middle = GRID.latitude[3:5].mean()
     table = table_of([GRID.latitude[2], middle], [33.0, 44.0], time=SLOTS[[1, 3]])
-    h = operators.from_table(table, GRID, CHANNELS, SLOTS).repeat(2)
-    expected = torch.stack([std[:, 1, 1, 2, 0], std[:, 3, 1, 3:5, 0].square().mean(1).sqrt()], dim=1)
-    assert torch.allclose(background_std_at(h, std, 16), expected, atol=1e-12)
-    assert torch.allclose(background_std_at(h, std[:1], 16), expected[:1].expand(2, 2), atol=1e-12)
+    h = batches.from_table(table, GRID, CHANNELS, SLOTS).repeat(2)
+    expected = torch.stack([std[:, 1, 1, 2, 0], std[:, 3, 1, 3:5, 0].mean(1)], dim=1)
+    background, each = torch.zeros(2, 4, 2, 8, 16, dtype=torch.float64), std.expand(-1, -1, -1, -1, 16)
+    assert torch.allclose(opposite(each).std(h, background), expected, atol=1e-12)
+    assert torch.allclose(opposite(each[:1]).std(h, background), expected[:1].expand(2, 2), atol=1e-12)
+
+
+def test_the_background_std_of_a_nonlinear_operator_is_that_of_its_own_values(monkeypatch):
+    """Wind (3, 4) m/s with an error of 0.1 m/s in one component: 0.06 of the speed in u, 0.08 in v, to the second order
+    in the error; each member about its own background, so that wind (0, 5) does not feel u. H of the variances, the
+    speed of (0.01, 0), would be 0.1 and know neither."""
+    monkeypatch.setitem(operators.KINDS, "scatterometer", wind_speed)
+    channels = Channels.of(["u10", "v10"], [], [])
+    table = table_of([10.0], [20.0], variable="wind_speed", pressure=np.nan)
+    table["MetaData/stationType"] = "scatterometer"
+    h = batches.from_table(table, GRID, channels, SLOTS).repeat(2)
+    winds = torch.tensor([[3.0, 4.0], [0.0, 5.0]], dtype=torch.float64)
+    background = winds[:, None, :, None, None].expand(-1, 4, -1, 8, 16)
+    for component, expected in ((0, [0.06, 0.0]), (1, [0.08, 0.1])):
+        std = torch.zeros(1, 4, 2, 8, 16, dtype=torch.float64)
+        std[:, :, component] = 0.1
+        assert opposite(std).std(h, background)[:, 0].tolist() == pytest.approx(expected, abs=1e-4)
+
+
+def test_draws_turned_about_the_poles_are_other_draws_of_the_same_errors():
+    """One meridian has all the error: turned all ways, every longitude has its root mean square."""
+    std = torch.zeros(1, 4, 2, 8, 16, dtype=torch.float64)
+    std[..., 5] = 4.0
+    turned = BackgroundDraws(opposite(std).errors, turns=16)
+    h = batches.from_table(table_of([GRID.latitude[2]] * 2, GRID.longitude[[0, 5]]), GRID, CHANNELS, SLOTS)
+    background = torch.zeros(1, 4, 2, 8, 16, dtype=torch.float64)
+    assert opposite(std).std(h, background)[0].tolist() == pytest.approx([0.0, 4.0])
+    assert turned.std(h, background)[0].tolist() == pytest.approx([1.0, 1.0])
 
 
 def test_the_background_check_rejects_beyond_c_standard_deviations_of_the_innovation():
@@ -130,7 +171,7 @@ def test_all_data_may_be_rejected_and_none_may_be_there():
     assert rejected.all() and not kept.used.any()
     none = observed(ObsValue=[])
     assert background_check(none, torch.zeros(2, 0), torch.zeros(2, 0), 4.0)[1].shape == (2, 0)
-    assert background_std_at(none, torch.ones(1, 4, 2, 8, 1), 16).shape == (2, 0)
+    assert opposite(torch.ones(1, 4, 2, 8, 16)).std(none, torch.zeros(2, 4, 2, 8, 16)).shape == (2, 0)
 
 
 def errors_of(p, sigma_b, sigma_o, seed):

@@ -11,10 +11,10 @@ from distributed import LocalCluster
 
 import worlds
 from lara import store
-from lara.experiment import joining, production
-from lara.experiment.run import Run
-from lara.experiment.scoring import states_of
 from lara.layout import Layout
+from lara.stages.networks import RunWithNetworks
+from lara.stages.states import states_of
+from lara.stages.verification import long_run, stream_joins
 
 STREAMS = {
     "early": {"begin": "2001-01-02", "end": "2001-01-04", "chunk_days": 1},
@@ -52,14 +52,14 @@ def test_global_means_are_those_of_the_archive_though_they_come_from_scores(run)
     """Mean of the truth plus mean error equals the mean of the analyses, to the float32 that states are in (1e-6)."""
     found = xr.load_dataset(run.layout.production("series.nc")).sel(experiment="free")
     times = store.open_archive(run.layout.archive("free"))["time"].values
-    direct = mean(run, states(run, "free", times)) @ production.quantities(run).values.T
+    direct = mean(run, states(run, "free", times)) @ long_run.quantities(run).values.T
     np.testing.assert_allclose(found["mean"].transpose("time", "quantity"), direct.reshape(5, 4, 2).mean(1), rtol=1e-6)
     assert found["quantity"].values.tolist() == ["z500", "t"]
 
 
 def test_temperature_is_its_mean_over_pressure(run):
     """Two levels share the layer between them in halves."""
-    assert production.quantities(run).sel(quantity="t").values[-2:].tolist() == [0.5, 0.5]
+    assert long_run.quantities(run).sel(quantity="t").values[-2:].tolist() == [0.5, 0.5]
 
 
 def test_the_report_counts_cycles_failures_and_speed(run):
@@ -73,7 +73,7 @@ def test_a_window_that_is_not_in_the_ledger_counts_as_failed(run, tmp_path):
     short = worlds.copied(run, tmp_path / "w")
     ledger = pd.read_parquet(short.layout.health("free"))
     ledger.iloc[1:].to_parquet(short.layout.health("free"))
-    assert production.cycles(short, "free")["failed"] == 1
+    assert long_run.cycles(short, "free")["failed"] == 1
 
 
 def test_trends_are_of_analysis_truth_and_their_difference_with_rmse(run):
@@ -111,7 +111,7 @@ def test_a_run_without_joins_has_no_seams(run):
     values["production"]["streams"] = {}
     from lara import config
 
-    found, table = joining.measure_seams(Run(config.parse(values), Layout(run.layout.root)))
+    found, table = stream_joins.measure_seams(RunWithNetworks(config.parse(values), Layout(run.layout.root)))
     assert found.attrs["n"] == 0 and table.empty
 
 

@@ -9,40 +9,13 @@ import pytest
 import yaml
 
 from lara.config import Cds
+from pins import ENVS, conda, normalised, pins, requirements
 
 ROOT = Path(__file__).parents[1]
-ENVS = ROOT / "envs"
 
 # Spelt in pieces, so that this file does not name what it forbids.
 HOSTS = re.compile("|".join(("pypi" + r"\.org", "python" + "hosted", r"registry\." + "npmjs", r"deb\." + "debian")))
 INDEX_OPTIONS = re.compile(r"--(extra-)?" + "index-url|--find-" + r"links\b|--trusted-" + "host")
-
-
-def normalised(name: str) -> str:
-    """Distribution name as package indexes compare it (PEP 503), without extras."""
-    return re.sub(r"[-_.]+", "-", name.split("[")[0]).lower()
-
-
-def pins(lines: list[str]) -> dict[str, str]:
-    """Exact version by distribution name; refuses a line that pins nothing."""
-    found = {}
-    for line in lines:
-        requirement = line.split("#")[0].split(";")[0].strip()
-        if requirement:
-            name, separator, version = requirement.partition("==")
-            assert separator and re.fullmatch(r"[\w.!+-]+", version), (
-                f"'{line}' is not an exact pin: write name==version"
-            )
-            found[normalised(name)] = version
-    return found
-
-
-def requirements(name: str) -> list[str]:
-    return (ENVS / name).read_text().splitlines()
-
-
-def conda(name: str) -> list:
-    return yaml.safe_load((ENVS / name).read_text())["dependencies"]
 
 
 def tracked_files() -> list[Path]:
@@ -77,7 +50,7 @@ def test_every_dependency_of_the_package_is_pinned():
 
 @pytest.mark.parametrize("name", ["cpu.yaml", "gpu.yaml"])
 def test_conda_environments_list_the_same_requirements_line_by_line(name):
-    *packages, pip = conda(name)
+    *packages, pip = conda(name)["dependencies"]
     assert pip["pip"] == requirements("requirements.txt"), "run `bash envs/renew.sh`"
     assert all(re.fullmatch(r"[\w-]+=[\d.]+", package) for package in packages), f"{packages}: pin exactly"
 

@@ -7,8 +7,8 @@ import worlds
 from damage import flip
 from lara.assimilation.cycle import Start
 from lara.assimilation.lbfgs import Pairs
-from lara.experiment import cycling, journal, restart
-from lara.experiment.restart import Restart, RestartError
+from lara.stages.reanalysis import checkpoints, cycle, restart
+from lara.stages.reanalysis.restart import Restart, RestartError
 
 CPU = torch.device("cpu")
 
@@ -88,7 +88,7 @@ def test_an_interrupted_experiment_goes_on_to_the_same_bytes(world, tmp_path, mo
     values = worlds.changed("production.checkpoint_every", 2 if name == "3dvar" else 1)
     whole, cut = (worlds.copied(world, tmp_path / which, values) for which in ("whole", "cut"))
     assert worlds.lara(whole.layout.root, f"cycle-experiment --experiment {name}") == 0
-    stop, seen, analyse = {"3dvar": 5}.get(name, 2), [], cycling.analyse
+    stop, seen, analyse = {"3dvar": 5}.get(name, 2), [], cycle.analyse
 
     def interrupted(*arguments):
         for analyses in analyse(*arguments):
@@ -97,7 +97,7 @@ def test_an_interrupted_experiment_goes_on_to_the_same_bytes(world, tmp_path, mo
                 raise Killed
             yield analyses
 
-    monkeypatch.setattr(cycling, "analyse", interrupted)
+    monkeypatch.setattr(cycle, "analyse", interrupted)
     with pytest.raises(Killed):
         worlds.lara(cut.layout.root, f"cycle-experiment --experiment {name}")
     assert not cut.layout.archive_receipt(name).exists()
@@ -110,7 +110,7 @@ def test_an_interrupted_experiment_goes_on_to_the_same_bytes(world, tmp_path, mo
 def test_a_checkpoint_over_a_damaged_archive_is_not_gone_on_from(world, tmp_path, monkeypatch, caplog):
     """A shard lost since: all begins anew, saying so, and the result is whole."""
     run = worlds.copied(world, tmp_path / "w", worlds.changed("production.checkpoint_every", 1))
-    monkeypatch.setattr(cycling.store, "seal_archive", _raise_killed)
+    monkeypatch.setattr(cycle.store, "seal_archive", _raise_killed)
     with pytest.raises(Killed):
         worlds.lara(run.layout.root, "cycle-experiment --experiment free")
     monkeypatch.undo()
@@ -121,8 +121,8 @@ def test_a_checkpoint_over_a_damaged_archive_is_not_gone_on_from(world, tmp_path
 
 
 def test_the_ledger_of_a_running_job_is_read_up_to_its_last_whole_line(tmp_path):
-    (tmp_path / journal.LEDGER).write_text('{"rows": [1]}\n{"rows": [2]}\n{"ro')
-    assert [line["rows"] for line in journal.ledger_lines(tmp_path)] == [[1], [2]]
+    (tmp_path / checkpoints.LEDGER).write_text('{"rows": [1]}\n{"rows": [2]}\n{"ro')
+    assert [line["rows"] for line in checkpoints.ledger_lines(tmp_path)] == [[1], [2]]
 
 
 def _raise_killed(*_):

@@ -9,8 +9,8 @@ import xarray as xr
 from lara.grid import Grid
 from lara.observations import table
 from lara.state import Channels
-from lara.verification import innovations, regions, significance
-from lara.verification.scores import finish, mean_over, score_sums
+from lara.verification import innovations, regions, scores, significance
+from lara.verification.scores import finish, mean_over
 
 TIMES = np.datetime64("2001-01-01", "ns") + np.arange(6) * np.timedelta64(6, "h")
 NAMES = ["z500", "t850"]
@@ -34,7 +34,7 @@ def test_scores_of_two_cells_by_hand():
     """Errors 1 and 3 with areas 3:1: bias (3+3)/4, MSE (3+9)/4; anomalies (2, 4) against (1, 1): acc
     10/sqrt(28 x 4).
     """
-    sums = score_sums(
+    sums = scores.sums(
         field(3, 5), field(2, 2), field(1, 1), regions.whole(np.array([[3.0], [1.0]])), TIMES[:1], ["z500"]
     )
     result = finish(sums).isel(region=0, time=0, channel=0)
@@ -45,7 +45,7 @@ def test_scores_of_two_cells_by_hand():
 
 
 def test_errors_of_opposite_sign_cancel_in_the_bias_only():
-    sums = score_sums(field(3, 1), field(2, 2), field(0, 0), regions.whole(np.ones((2, 1))), TIMES[:1], ["z500"])
+    sums = scores.sums(field(3, 1), field(2, 2), field(0, 0), regions.whole(np.ones((2, 1))), TIMES[:1], ["z500"])
     result = finish(sums).isel(region=0, time=0, channel=0)
     assert [float(result[name]) for name in ("bias", "rmse", "mae")] == [0.0, 1.0, 1.0]
 
@@ -53,12 +53,12 @@ def test_errors_of_opposite_sign_cancel_in_the_bias_only():
 def test_rmse_over_times_is_the_root_of_the_mean_square():
     """RMSE 3 and 4 together: sqrt((9 + 16) / 2), not 3.5."""
     states, zero = np.concatenate([field(3, 3), field(4, 4)]), np.zeros((2, 1, 2, 1))
-    sums = score_sums(states, zero, zero, regions.whole(np.ones((2, 1))), TIMES[:2], ["z500"])
+    sums = scores.sums(states, zero, zero, regions.whole(np.ones((2, 1))), TIMES[:2], ["z500"])
     assert mean_over(sums, TIMES[:2])["rmse"].item() == pytest.approx(np.sqrt(12.5))
 
 
 def test_a_perfect_forecast_of_the_climatology_has_no_anomaly_correlation():
-    sums = score_sums(field(1, 1), field(2, 2), field(1, 1), regions.whole(np.ones((2, 1))), TIMES[:1], ["z500"])
+    sums = scores.sums(field(1, 1), field(2, 2), field(1, 1), regions.whole(np.ones((2, 1))), TIMES[:1], ["z500"])
     assert np.isnan(finish(sums)["acc"].item())
 
 
@@ -66,9 +66,9 @@ def test_a_perfect_forecast_of_the_climatology_has_no_anomaly_correlation():
 def test_scores_do_not_depend_on_how_time_is_cut(random_states, chunk):
     """Every time is summed alone, so per-time sums are equal bit for bit."""
     *fields, area = random_states
-    whole = score_sums(*fields, area, TIMES, NAMES)
+    whole = scores.sums(*fields, area, TIMES, NAMES)
     parts = [
-        score_sums(*(f[i : i + chunk] for f in fields), area, TIMES[i : i + chunk], NAMES)
+        scores.sums(*(f[i : i + chunk] for f in fields), area, TIMES[i : i + chunk], NAMES)
         for i in range(0, len(TIMES), chunk)
     ]
     xr.testing.assert_identical(xr.concat(parts, "time"), whole)
@@ -77,7 +77,7 @@ def test_scores_do_not_depend_on_how_time_is_cut(random_states, chunk):
 def test_sums_of_parts_add_up_to_the_whole(random_states):
     """The sum is the aggregation state: merging is addition."""
     *fields, area = random_states
-    sums = score_sums(*fields, area, TIMES, NAMES)
+    sums = scores.sums(*fields, area, TIMES, NAMES)
     merged = finish(sums.isel(time=slice(2)).sum("time") + sums.isel(time=slice(2, None)).sum("time"))
     xr.testing.assert_allclose(merged, mean_over(sums, TIMES), rtol=1e-12)
 
@@ -89,14 +89,14 @@ def test_rmse_equals_the_scores_package(random_states):
     expected = independent.continuous.rmse(
         *arrays, reduce_dims=["lat", "lon"], weights=xr.DataArray(area.values[0], dims=("lat", "lon"))
     )
-    ours = finish(score_sums(states, truth, climatology, area, TIMES, NAMES))["rmse"].isel(region=0)
+    ours = finish(scores.sums(states, truth, climatology, area, TIMES, NAMES))["rmse"].isel(region=0)
     np.testing.assert_allclose(ours.values, expected.values, rtol=1e-6)
 
 
 def test_the_norm_of_the_area_weights_does_not_matter(random_states):
     *fields, area = random_states
     one, other = (
-        finish(score_sums(*fields, weights, TIMES, NAMES)) for weights in (area, regions.whole(7 * area.values[0]))
+        finish(scores.sums(*fields, weights, TIMES, NAMES)) for weights in (area, regions.whole(7 * area.values[0]))
     )
     xr.testing.assert_allclose(one, other, rtol=1e-12)
 
@@ -104,12 +104,12 @@ def test_the_norm_of_the_area_weights_does_not_matter(random_states):
 def test_a_wrong_shape_is_refused_by_name(random_states):
     states, truth, climatology, area = random_states
     with pytest.raises(ValueError, match="truth have shape"):
-        score_sums(states, truth[:2], climatology, area, TIMES, NAMES)
+        scores.sums(states, truth[:2], climatology, area, TIMES, NAMES)
 
 
 def test_a_time_without_scores_is_refused(random_states):
     *fields, area = random_states
-    sums = score_sums(*fields, area, TIMES, NAMES)
+    sums = scores.sums(*fields, area, TIMES, NAMES)
     with pytest.raises(KeyError):
         mean_over(sums, np.array(["2002-01-01"], "datetime64[ns]"))
     with pytest.raises(KeyError, match="no scores"):

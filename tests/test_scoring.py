@@ -13,12 +13,13 @@ import xarray as xr
 
 import worlds
 from lara import figures, store
-from lara.experiment import job_costs, scoring
-from lara.experiment.run import time
-from lara.experiment.saving import write_dataset
-from lara.experiment.summary import summarise_symptoms
 from lara.figures.analyses import analysis_maps
 from lara.observations import table as tables
+from lara.stages.benchmarks import job_costs
+from lara.stages.run import time
+from lara.stages.verification import forecast_scores
+from lara.stages.verification.summary import summarise_symptoms
+from lara.stages.writing import write_dataset
 from lara.verification import regions
 
 EXPERIMENTS = ["l4dvar", "l3dvar", "pca", "free", "autoencoder-only"]
@@ -158,7 +159,7 @@ def test_withheld_observations_have_bias_and_rms_before_and_after(run, summary):
 
 def test_no_forecast_starts_from_an_analysis_that_has_seen_later_observations(run, summary):
     """Every start is the last slot of a window after the spin-up of one day, and the file says so."""
-    inits = scoring.forecast_inits(run, "l4dvar")
+    inits = forecast_scores.forecast_inits(run, "l4dvar")
     begin = time(run.config.period("l4dvar")[0])
     assert ((inits - begin) / np.timedelta64(1, "h") % 24 == 18).all()
     assert inits[0] == begin + np.timedelta64(42, "h")
@@ -170,7 +171,7 @@ def test_no_forecast_starts_from_an_analysis_that_has_seen_later_observations(ru
 
 def test_forecasts_are_scored_from_the_analysis_at_their_start(run, summary):
     """RMSE at lead 0 of the source `l4dvar`: analysis less truth at the starts, by hand; float32 fields."""
-    inits = scoring.forecast_inits(run, "l4dvar")
+    inits = forecast_scores.forecast_inits(run, "l4dvar")
     analysis = store.open_archive(run.layout.archive("l4dvar"))["geopotential"].sel(time=inits, level=500).values
     error = analysis - run.store("test").at(inits)[:, run.channels.position("z500")]
     expected = np.sqrt((run.grid.area_weights * error**2).mean())
@@ -230,8 +231,8 @@ def test_the_jobs_counted_are_those_of_the_default_target(run):
 def test_summary_and_figures_of_saved_scores_need_no_torch():
     """A job that only reads scores starts in seconds; modules loaded in a process of its own."""
     code = (
-        "import sys; from lara import figures; from lara.experiment import summary; from lara.figures import make; "
-        "from lara.figures import gathering; figures.files(); print({'torch', 'zarr'} & set(sys.modules))"
+        "import sys; from lara import figures; from lara.stages.verification import summary; "
+        "from lara.figures import gathering, make; figures.files(); print({'torch', 'zarr'} & set(sys.modules))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"

@@ -9,7 +9,8 @@ import xarray as xr
 from lara.covariance.harmonics import Harmonics
 from lara.grid import Grid
 from lara.verification import aggregation, lags, regions, spectra, tails
-from lara.verification.scores import finish, score_sums
+from lara.verification import scores as our_scores
+from lara.verification.scores import finish
 
 GRID = Grid.gaussian(16, 32)
 HARMONICS = Harmonics.of(GRID)
@@ -31,10 +32,10 @@ def sums_of(statistic, states, truth, chosen=slice(None)):
     states, truth, times = states[chosen], truth[chosen], TIMES[chosen]
     if statistic == "scores":
         shares = regions.shares(GRID.latitude, GRID.area_weights)
-        return score_sums(states, truth, np.zeros_like(truth), shares, times, NAMES)
+        return our_scores.sums(states, truth, np.zeros_like(truth), shares, times, NAMES)
     if statistic == "spectra":
-        return spectra.spectral_sums(states, truth, HARMONICS, times, NAMES)
-    return tails.tail_sums(states, truth, SHARE, times, NAMES)
+        return spectra.sums(states, truth, HARMONICS, times, NAMES)
+    return tails.sums(states, truth, SHARE, times, NAMES)
 
 
 @pytest.mark.parametrize("statistic", ["scores", "spectra", "tails"])
@@ -103,7 +104,7 @@ def harmonic(n, m):
 def test_a_harmonic_has_its_mean_square_as_power_at_its_wavenumber(n, m):
     """Parseval's identity to rounding."""
     field = np.broadcast_to(harmonic(n, m), (1, 1, *GRID.shape))
-    found = spectra.finish(spectra.spectral_sums(field, field, HARMONICS, TIMES[:1], ["z500"]).sum("time"))
+    found = spectra.finish(spectra.sums(field, field, HARMONICS, TIMES[:1], ["z500"]).sum("time"))
     power = found["power"].values[0]
     assert power[n] == pytest.approx((field[0, 0] ** 2 * SHARE).sum(), rel=1e-9)
     assert np.delete(power, n) == pytest.approx(0, abs=1e-20)
@@ -114,7 +115,7 @@ def test_smoothing_lowers_the_ratio_and_displacement_the_coherence(pair):
     truth = np.broadcast_to(harmonic(6, 4), (1, 1, *GRID.shape))
     moved = np.roll(truth, GRID.shape[1] // 16, axis=3)
     for states, ratio, coherence in ((0.5 * truth, 0.25, 1.0), (moved, 1.0, 0.0)):
-        found = spectra.finish(spectra.spectral_sums(states, truth, HARMONICS, TIMES[:1], ["z500"]).sum("time"))
+        found = spectra.finish(spectra.sums(states, truth, HARMONICS, TIMES[:1], ["z500"]).sum("time"))
         assert found["ratio"].values[0, 6] == pytest.approx(ratio, abs=1e-9)
         assert found["coherence"].values[0, 6] == pytest.approx(coherence, abs=1e-9)
 
@@ -133,7 +134,7 @@ def test_quantiles_of_a_stretched_truth_are_off_in_proportion():
     """1.5 times a normal field: errors half the quantile, 2.33 at 0.99; bins of 0.1 and 61,440 values: 0.05."""
     truth = np.random.default_rng(3).standard_normal((60, 2, *GRID.shape))
     times = TIMES[0] + np.arange(60) * np.timedelta64(6, "h")
-    found = tails.finish(tails.tail_sums(1.5 * truth, truth, SHARE, times, NAMES).sum("time"))
+    found = tails.finish(tails.sums(1.5 * truth, truth, SHARE, times, NAMES).sum("time"))
     for quantile, value in ((0.01, -2.326), (0.5, 0.0), (0.99, 2.326)):
         np.testing.assert_allclose(found["quantile_error"].sel(quantile=quantile), 0.5 * value, atol=0.06)
 
@@ -143,8 +144,8 @@ def test_extremes_always_found_count_one_and_chance_counts_zero():
     rng = np.random.default_rng(4)
     truth, other = rng.standard_normal((2, 40, 2, *GRID.shape))
     times = TIMES[0] + np.arange(40) * np.timedelta64(6, "h")
-    good = tails.finish(tails.tail_sums(truth + 0.02 * other, truth, SHARE, times, NAMES).sum("time"))
-    chance = tails.finish(tails.tail_sums(other, truth, SHARE, times, NAMES).sum("time"))
+    good = tails.finish(tails.sums(truth + 0.02 * other, truth, SHARE, times, NAMES).sum("time"))
+    chance = tails.finish(tails.sums(other, truth, SHARE, times, NAMES).sum("time"))
     assert (good["edi"] > 0.95).all()
     np.testing.assert_allclose(chance["edi"], 0.0, atol=0.1)
 
@@ -155,10 +156,10 @@ def test_a_series_shifted_in_time_is_nearest_at_its_lag():
     truth = np.stack([np.broadcast_to(np.roll(wave, t, axis=1), (2, *GRID.shape)) for t in range(12)])
     for shift in (-1, 0, 1):
         states = np.roll(truth, -shift, axis=0)
-        found = lags.lag_sums(states, truth, SHARE, TIMES, NAMES).isel(time=slice(1, -1)).sum("time")
+        found = lags.sums(states, truth, SHARE, TIMES, NAMES).isel(time=slice(1, -1)).sum("time")
         assert lags.best_lag(found) == shift
     with pytest.raises(ValueError, match="4 times are too few"):
-        lags.lag_sums(truth[:4], truth[:4], SHARE, TIMES[:4], NAMES)
+        lags.sums(truth[:4], truth[:4], SHARE, TIMES[:4], NAMES)
 
 
 def test_local_times_follow_the_sun_round_the_globe():

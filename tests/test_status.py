@@ -3,8 +3,8 @@
 import pytest
 
 import worlds
-from lara.experiment import cycling
-from lara.experiment.status import status
+from lara.stages.reanalysis import cycle
+from lara.stages.reanalysis.status import status
 
 STREAMS = {
     "early": {"begin": "2001-01-02", "end": "2001-01-04", "chunk_days": 1},
@@ -46,7 +46,7 @@ def test_a_stream_tells_the_last_time_and_speed_of_its_chunks(run):
 
 def test_a_job_at_work_names_its_process_and_one_that_failed_its_last_words(run, monkeypatch, capsys):
     """Seen from within, while the lock is held; then after an end with an error in the log."""
-    seen, analyse = [], cycling.analyse
+    seen, analyse = [], cycle.analyse
 
     def watched(*arguments):
         for number, analyses in enumerate(analyse(*arguments)):
@@ -55,7 +55,7 @@ def test_a_job_at_work_names_its_process_and_one_that_failed_its_last_words(run,
                 raise Killed
             yield analyses
 
-    monkeypatch.setattr(cycling, "analyse", watched)
+    monkeypatch.setattr(cycle, "analyse", watched)
     with pytest.raises(Killed):
         worlds.lara(run.layout.root, "cycle-experiment --experiment autoencoder-only")
     assert (seen[0]["windows"], seen[0]["of"]) == (2, 5)

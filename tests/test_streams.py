@@ -10,9 +10,9 @@ import torch
 import worlds
 from damage import flip, shard
 from lara import locks, store
-from lara.experiment.scheme import background_at
-from lara.experiment.streaming import published
 from lara.observations import table as tables
+from lara.stages.reanalysis.first_background import background_at
+from lara.stages.reanalysis.streams import published
 from test_restart import outputs
 
 WHOLE = {"only": {"begin": "2001-01-02", "end": "2001-01-07", "chunk_days": 2}}

@@ -8,7 +8,7 @@ import xarray as xr
 import worlds
 from lara import figures
 from lara.figures import make
-from lara.verification import lags, physics, spectra
+from lara.verification import aggregation, balance, lags, spectra
 
 SUITE = ["l4dvar", "l3dvar", "pca", "free", "autoencoder-only"]
 
@@ -37,11 +37,10 @@ def texts(figure):
 def test_the_truth_has_its_own_spectrum_time_and_budgets(run):
     found = load(run, "truth")
     assert found.attrs["n"] == 16  # four days of six-hourly times
-    finished = spectra.finish(found[["power", "truth_power", "cross", "count"]].sum("month"))
+    finished = spectra.finish(aggregation.of(spectra, found).sum("month"))
     np.testing.assert_allclose(finished["ratio"], 1.0)
     np.testing.assert_allclose(finished["coherence"], 1.0)
-    lagged = found[["lag_squared_error"]].rename(lag_squared_error="squared_error").sum("month")
-    assert lags.best_lag(lagged) == 0
+    assert lags.best_lag(aggregation.of(lags, found).sum("month")) == 0
     budget = found["budget"]
     np.testing.assert_array_equal(budget.sel(kind="analysis"), budget.sel(kind="truth"))
 
@@ -51,10 +50,11 @@ def test_the_reconstruction_loses_the_small_scales_and_analyses_are_measured_lik
     coherence = {}
     for name in ("reconstruction", "l4dvar"):
         found = load(run, name)
-        coherence[name] = spectra.finish(found[["power", "truth_power", "cross", "count"]].sum("month"))["coherence"]
+        coherence[name] = spectra.finish(aggregation.of(spectra, found).sum("month"))["coherence"]
     assert float(coherence["reconstruction"][:, -2:].mean()) < 0.99
     assert float(coherence["l4dvar"][:, -2:].mean()) < float(coherence["reconstruction"][:, 1].mean())
-    assert set(physics.imbalance(load(run, "l4dvar"))) == {"hydrostatic"}  # the small run has no wind
+    imbalance = balance.finish(aggregation.of(balance, load(run, "l4dvar")).sum("month"))
+    assert set(imbalance) == {"hydrostatic"}  # the small run has no wind
 
 
 def test_only_times_after_the_spin_up_are_measured(run):

@@ -12,11 +12,12 @@ from lara.assimilation.control import DiagonalControl
 from lara.assimilation.cost import CostFunction
 from lara.assimilation.trajectory import StrongConstraint, WeakConstraint
 from lara.covariance.spectral import SpectralCovariance
-from lara.experiment import covariance
-from lara.experiment.comparing import windows_of
-from lara.experiment.observing import ObservationReader
-from lara.experiment.run import Run, time
-from lara.experiment.scheme import first_background
+from lara.stages.covariance import background_error
+from lara.stages.experiments import windows_of
+from lara.stages.networks import RunWithNetworks
+from lara.stages.observations.reader import ObservationReader
+from lara.stages.reanalysis.first_background import first_background
+from lara.stages.run import time
 from toys import clock, normal
 
 pytestmark = pytest.mark.slow
@@ -34,7 +35,7 @@ def problem(finished):
     @cache
     def make(kind):
         space, _, weak = kind.partition(", ")
-        run, name = Run.open(finished), EXPERIMENTS[space]
+        run, name = RunWithNetworks.open(finished), EXPERIMENTS[space]
         chosen = run.config.experiments[name]
         background = first_background(run, chosen.dataset, chosen.background_hours).double()
         mean, scale = run.normaliser.mean.double(), run.normaliser.scale.double()
@@ -60,7 +61,7 @@ def maps(run, space, mean, scale):
 
 def control(run, space, share=1.0):
     """B^½ in float64, every variance times `share`."""
-    arrays, factor = covariance.load(run, space), torch.full((1,), share, dtype=torch.float64)
+    arrays, factor = background_error.load(run, space), torch.full((1,), share, dtype=torch.float64)
     if space == "model":
         found = SpectralCovariance.from_arrays(arrays).control(torch.float64)
         return found.with_factors(factor, torch.ones_like(factor))
@@ -79,7 +80,7 @@ def observed(run, name):
 
 def test_the_networks_are_trained(finished):
     """Both last layers that start at zero have left it, so that what is tested is nonlinear."""
-    run = Run.open(finished)
+    run = RunWithNetworks.open(finished)
     for residual in (run.autoencoder("main").encoder, run.autoencoder("main").decoder, run.forecaster):
         assert residual.leave.weight.abs().max() > 1e-4
 

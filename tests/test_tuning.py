@@ -12,10 +12,12 @@ import worlds
 from lara import store
 from lara.assimilation.cycle import Start, assimilate, cycle
 from lara.config import Factors
-from lara.experiment.comparing import windows_of
-from lara.experiment.observing import ObservationReader
-from lara.experiment.run import hours, time
-from lara.experiment.scheme import factors, first_background, scheme
+from lara.stages.covariance.factors import factors
+from lara.stages.experiments import windows_of
+from lara.stages.observations.reader import ObservationReader
+from lara.stages.reanalysis.first_background import first_background
+from lara.stages.reanalysis.variational import scheme
+from lara.stages.run import hours, time
 
 SEARCH = worlds.VALUES["tuning"]
 FINER = [0.55, 1.0, 1.8]

@@ -15,9 +15,10 @@ import yaml
 from torch import nn
 
 from lara import cli, config, store
-from lara.config import checks
-from lara.experiment.run import Run, time_range
+from lara.config import sources
 from lara.layout import Layout
+from lara.stages.networks import RunWithNetworks
+from lara.stages.run import time_range
 
 NETWORK = {"patch": 4, "halo": 1, "width": 8, "heads": 2, "mlp_ratio": 2.0, "windows": [[2, 4]]}
 TRAINING = {"batch_size": 4, "validation_samples": 4, "precision": "32-true", "checkpoint_every": 2}
@@ -95,7 +96,7 @@ VALUES = {
     "observed_once": ["l4dvar", "4dvar"],
 }
 
-checks.LATITUDES[5] = 8
+sources.LATITUDES[5] = 8
 
 MEAN = {"msl": 1.01e5, "t2m": 288.0, "z500": 5.5e4, "z850": 1.4e4, "t500": 253.0, "t850": 281.0}
 STD = {"msl": 800.0, "t2m": 6.0, "z500": 900.0, "z850": 500.0, "t500": 5.0, "t850": 5.0}
@@ -115,14 +116,14 @@ MAKE = [  # the commands that lead from sealed datasets to an observed, trained 
 ]
 
 
-def tiny_run(folder: Path) -> Run:
+def tiny_run(folder: Path) -> RunWithNetworks:
     """A run in `folder` that is ready to cycle: datasets, statistics, networks, errors, B, observations."""
     run = write_config(folder, VALUES)
     for name in run.config.datasets:
         write_dataset(run, name)
     for words in MAKE:
         assert lara(run.layout.root, words) == 0, words
-    return Run.open(folder)
+    return RunWithNetworks.open(folder)
 
 
 def lara(root: Path, words: str) -> int:
@@ -130,15 +131,15 @@ def lara(root: Path, words: str) -> int:
     return cli.main([*words.split(), "--run", str(root), "--threads", "1"])
 
 
-def write_config(folder: Path, values: dict) -> Run:
+def write_config(folder: Path, values: dict) -> RunWithNetworks:
     """The run of a configuration, with nothing but its resolved config.yaml."""
     resolved = config.parse(copy.deepcopy(values)).model_dump(mode="json")
     folder.mkdir(parents=True, exist_ok=True)
     Layout(folder).config.write_text(yaml.safe_dump(resolved, sort_keys=False))
-    return Run.open(folder)
+    return RunWithNetworks.open(folder)
 
 
-def copied(run: Run, folder: Path, values: dict | None = None) -> Run:
+def copied(run: RunWithNetworks, folder: Path, values: dict | None = None) -> RunWithNetworks:
     """The run in another folder, with another configuration if given; datasets and networks are links to its own."""
     folder.mkdir(parents=True)
     for part in run.layout.root.iterdir():
@@ -148,7 +149,7 @@ def copied(run: Run, folder: Path, values: dict | None = None) -> Run:
             shutil.copytree(part, folder / part.name)
         else:
             shutil.copy(part, folder / part.name)
-    return Run.open(folder) if values is None else write_config(folder, values)
+    return RunWithNetworks.open(folder) if values is None else write_config(folder, values)
 
 
 def unlinked(folder: Path) -> None:
@@ -172,7 +173,7 @@ def changed(key: str, value: object) -> dict:
     return values
 
 
-def write_dataset(run: Run, name: str) -> None:
+def write_dataset(run: RunWithNetworks, name: str) -> None:
     """Fill and seal a dataset of the run, its weather drawn from the dataset's name."""
     chosen, path = run.config.datasets[name], run.layout.dataset(name)
     times = time_range(chosen.begin, chosen.end, run.step)
@@ -181,7 +182,7 @@ def write_dataset(run: Run, name: str) -> None:
     store.seal(path, "all", 0, len(times))
 
 
-def weather(run: Run, count: int, generator: np.random.Generator) -> np.ndarray:
+def weather(run: RunWithNetworks, count: int, generator: np.random.Generator) -> np.ndarray:
     """Consecutive states (count, c, y, x) in SI units; the patterns are the same for every generator."""
     names = run.channels.names
     pattern = np.stack([_patterns(run, name) for name in names], 1)
@@ -196,7 +197,7 @@ def weather(run: Run, count: int, generator: np.random.Generator) -> np.ndarray:
     return (mean + std * anomaly).astype(np.float32)
 
 
-def _patterns(run: Run, channel: str) -> np.ndarray:
+def _patterns(run: RunWithNetworks, channel: str) -> np.ndarray:
     """Waves of wavenumber 1 … PATTERNS around the globe, fading towards the poles, phases by channel."""
     phase = run.generator("patterns", channel).uniform(0, 2 * np.pi, PATTERNS)
     longitude, latitude = np.deg2rad(run.grid.longitude), np.deg2rad(run.grid.latitude)

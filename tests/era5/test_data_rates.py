@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import worlds
-from lara.experiment import data_rates, timing
+from lara.stages.benchmarks import data_rates, timing
 
 STEPS = [
     "eccodes alone",

@@ -12,7 +12,7 @@ import pytest
 import worlds
 from cds_server import KEY, LICENCE
 from lara import receipts
-from lara.experiment import deliveries
+from lara.stages.data.download import delivery, volume
 
 NAME = "validation/single-levels/2001-03"
 
@@ -154,20 +154,20 @@ def test_the_key_is_in_no_file_log_or_message(run, server, caplog, capsys, monke
 
 def test_requests_are_counted_without_asking_anybody(run):
     """Three months in both products; a limit of half a month's fields splits the one of 31 days in three."""
-    found = deliveries.volume(run)
+    found = volume(run)
     days = 31 + 12 + 12
     assert found.fields == days * 4 * 6
     assert found.requests == 6
-    assert deliveries.volume(run, limit=31 * 4 * 4 / 2).requests == 6 + 2
+    assert volume(run, limit=31 * 4 * 4 / 2).requests == 6 + 2
     assert found.state_bytes == days * 4 * 6 * 8 * 16 * 4
     with pytest.raises(ValueError, match="a day has 16 fields, over the limit of 15"):
-        deliveries.volume(run, limit=15)
+        volume(run, limit=15)
 
 
 def test_the_bytes_counted_are_those_delivered(run, server):
     """2 bytes a value, and headers within a tenth on so small a grid."""
     assert download(run) == 0
-    part = deliveries.delivery(run, NAME)
+    part = delivery(run, NAME)
     size = run.layout.delivery(NAME).stat().st_size
     assert part.order.fields * 2 * 9 * 16 < size < 1.1 * part.order.fields * (2 * 9 * 16 + 200)
     assert json.loads(run.layout.delivery_receipt(NAME).read_text())["dataset"] == "reanalysis-era5-single-levels"

@@ -16,8 +16,8 @@ from cds_server import COST, KEY, LICENCE, QUEUE
 from era5_weather import produce
 from gribs import USUAL, delivery
 from lara import receipts
-from lara.experiment import deliveries
 from lara.grid import Grid
+from lara.stages.data import download as downloads
 from lara.state import Channels
 
 NAME = "validation/single-levels/2001-03"
@@ -100,7 +100,7 @@ PASSING = {
 def test_a_fault_that_passes_ends_in_the_whole_delivery(run, server, name):
     PASSING[name](server)
     assert download(run) == 0
-    order, path = deliveries.delivery(run, NAME).order, run.layout.delivery(NAME)
+    order, path = downloads.delivery(run, NAME).order, run.layout.delivery(NAME)
     assert path.read_bytes() == produce(order.dataset, dict(order.request))
     assert receipts.read(run.layout.delivery_receipt(NAME))["digest"] == receipts.digest(path)
     assert sorted(file.name for file in path.parent.iterdir()) == ["2001-03.grib", "2001-03.receipt.json"]

@@ -10,10 +10,10 @@ import era5_weather
 import worlds
 from gribs import USUAL, delivery
 from lara import receipts
-from lara.experiment import data
-from lara.experiment.data import write_month
 from lara.grid import Grid
 from lara.sources.regrid import regridding
+from lara.stages.data import dataset
+from lara.stages.data.dataset import write_month
 from lara.state import Channels
 
 ASKED = Grid.equiangular(9, 16, poles=True)
@@ -85,7 +85,7 @@ def test_grib_goes_month_by_month_as_states_are_sealed(small, values, server, mo
         there.append(sorted(file.stem for file in run.layout.root.rglob("*.grib")))
         write_month(path, times, month)
 
-    monkeypatch.setattr(data, "write_month", written)
+    monkeypatch.setattr(dataset, "write_month", written)
     assert generate(run, "training") == 0
     assert there == [["2001-01"] * 2 + ["2001-02"] * 2, ["2001-02"] * 2]
     assert not list(run.layout.root.rglob("*.grib"))

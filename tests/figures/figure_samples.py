@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from lara.experiment.osse import table_of
 from lara.figures import maps, style
 from lara.grid import Grid
 from lara.observations.network import draw_network
+from lara.stages.verification.paired_table import table_of
 from lara.verification import ensemble, regions, significance
 
 SURFACE = ["msl", "u10", "v10", "t2m"]
@@ -97,7 +97,7 @@ def spread_skill():
     shape, scale = (120, 3, *grid.shape), np.array([300.0, 1.5, 3.0])[:, None, None]
     members = 0.6 * generator.standard_normal((1, *shape)) + 0.8 * generator.standard_normal((10, *shape))
     shares = regions.shares(grid.latitude, grid.area_weights)
-    sums = ensemble.ensemble_sums(scale * members, np.zeros(shape), shares, TIMES[:120], HEADLINE, lambda _: generator)
+    sums = ensemble.sums(scale * members, np.zeros(shape), shares, TIMES[:120], HEADLINE, lambda _: generator)
     return ensemble.evaluate(sums, TIMES[20], 20, generator)
 
 

@@ -7,11 +7,11 @@ import pytest
 import worlds
 from lara import store
 from lara.config import ConfigError, parse
-from lara.experiment import forecasts, learning
-from lara.experiment.run import hours
 from lara.figures.methods import tuning
 from lara.figures.networks import exp4_forecast_autoencoder
 from lara.networks import weights
+from lara.stages.models import forecast_states, train
+from lara.stages.run import hours
 
 REFERENCE = {**worlds.SHORT_LATENT, "suite": "osse", "days": 3}
 EXPERIMENT = {**REFERENCE, "suite": "bootstrap", "autoencoder": "bred"}
@@ -73,7 +73,7 @@ def test_times_that_no_state_leads_to_are_gaps(run, tmp_path):
     store.create(path, run.grid, run.channels, source.times)
     store.write_block(path, 0, source.read(slice(None)), lost.tolist())
     store.seal(path, "all", 0, len(source), gaps={8: "lost"})
-    list(forecasts.fill(part, "bred", "training", (1, 3)))
+    list(forecast_states.fill(part, "bred", "training", (1, 3)))
     found = made(part)
     assert found.gaps[0] == source.times[8] + hours(24)
     assert len(found.gaps) == 8
@@ -83,10 +83,10 @@ def test_times_that_no_state_leads_to_are_gaps(run, tmp_path):
 def test_the_linear_path_is_fitted_to_the_forecasts(run):
     """Four steps at a learning rate of 1e-3 move it by less than the forecasts' own components differ."""
     chosen, module = run.autoencoder("bred"), run.new_autoencoder("bred")
-    weight = learning.channel_weights(run, run.config.autoencoders["bred"].training)
+    weight = train.channel_weights(run, run.config.autoencoders["bred"].training)
     apart = {}
     for name in ("bred", "main"):
-        learning.fit_linear_path(run, module, weight, learning.training_states(run, name))
+        train.fit_linear_path(run, module, weight, train.training_states(run, name))
         apart[name] = float((module.linear.encoder.bias - chosen.linear.encoder.bias).detach().norm())
     assert apart["bred"] < 0.1 * apart["main"]
 
@@ -95,7 +95,7 @@ def test_weights_do_not_know_what_they_were_trained_on(run):
     """So that weights made before the key `forecast_days` still load; what they learnt from is in receipts."""
     of_states = run.new_autoencoder("bred")
     weights.load(of_states, run.layout.weights("main"), run.description(run.config.autoencoders["bred"]))
-    assert learning.identity(run, "bred", "32-true") != learning.identity(run, "main", "32-true")
+    assert train.identity(run, "bred", "32-true") != train.identity(run, "main", "32-true")
 
 
 def test_the_comparison_is_paired_with_the_reference_and_counts(run):

@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 from lara import locks
-from lara.experiment.run import Run
 from lara.layout import Layout
+from lara.stages.networks import RunWithNetworks
 from repository import REPOSITORY, tiny
 from test_restart import outputs
 
@@ -56,7 +56,7 @@ def cluster():
 @pytest.fixture(scope="module")
 def local():
     """The tiny run of this checkout, its streams cycled by a local Snakemake if they are not yet."""
-    return Run.open(tiny(TARGET))
+    return RunWithNetworks.open(tiny(TARGET))
 
 
 def on_cluster(folder):
@@ -108,7 +108,7 @@ def test_the_tiny_configuration_on_a_cluster_that_stops_jobs_leaves_the_archive_
     """Two GPU jobs at once, each on a GPU of its own. One is requeued and one runs out of time, both stopped in their
     first window; the user's file and the resolved one are spoilt meanwhile. Archive, receipt and tables are the bytes
     of the local run."""
-    run, log = Run(local.config, Layout(tmp_path / "results" / "tiny")), tmp_path / "snakemake.log"
+    run, log = RunWithNetworks(local.config, Layout(tmp_path / "results" / "tiny")), tmp_path / "snakemake.log"
     first = {chunk.stream: chunk for chunk in reversed(run.config.production.chunks(NAME))}.values()
     parts = [run.layout.chunk(NAME, chunk.stream, chunk.name) for chunk in first]
     with started(on_cluster(tmp_path), log) as process:
@@ -116,7 +116,7 @@ def test_the_tiny_configuration_on_a_cluster_that_stops_jobs_leaves_the_archive_
         assert {environment_of(owner.process)["CUDA_VISIBLE_DEVICES"] for owner in (one, two)} == {"0", "1"}
         (tmp_path / "config.yaml").write_text("name: [spoilt")
         run.layout.config.write_text(run.layout.config.read_text().replace("evaluations: 10", "evaluations: 1"))
-        assert Run.open(run.layout.root).config != local.config
+        assert RunWithNetworks.open(run.layout.root).config != local.config
         cluster("scontrol", "requeue", one.job)
         cluster("scontrol", "update", f"JobId={two.job}", "TimeLimit=1")
         until(lambda: "JobState=PENDING" in cluster("scontrol", "show", "job", one.job))

@@ -6,12 +6,12 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from lara.commands import COMMANDS, estimating
+from lara.commands import COMMANDS
 
 if TYPE_CHECKING:
-    from lara.experiment.run import Run
+    from lara.stages.run import Run
 
 
 FROZEN_CONFIG = "LARA_CONFIG"  # variable with which Snakemake tells its jobs the configuration they were planned with
@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ["MPLBACKEND"] = "agg"  # that of a notebook, inherited, cannot be loaded here
     try:
         if options.command == "estimate":
-            estimating.estimate(options)
+            _estimate(options)
         else:
             _execute(options)
     except (ValueError, OSError, KeyError, FloatingPointError, RuntimeError) as fault:
@@ -37,13 +37,31 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _execute(options: argparse.Namespace) -> None:
     """Run the command of a rule."""
-    from lara.experiment.run import Run
+    from lara.stages.networks import RunWithNetworks
 
-    function, argument, _ = COMMANDS[options.command]
-    run = Run.open(options.run, os.environ.get(FROZEN_CONFIG))
-    name = getattr(options, argument) if argument else ""
-    _require_configured(run, argument, name)
-    function(run, name)
+    command = COMMANDS[options.command]
+    run = RunWithNetworks.open(options.run, os.environ.get(FROZEN_CONFIG))
+    name = getattr(options, command.argument) if command.argument else ""
+    _require_configured(run, command.argument, name)
+    if told := command(run, name):
+        print(told)
+
+
+def _estimate(options: argparse.Namespace) -> None:
+    """Print what a configuration costs; ValueError naming what does not fit."""
+    from lara.stages.benchmarks import estimate, probe
+
+    if options.steps:
+        print(probe.steps_told(options.configfile))
+        return
+    if options.probe:
+        print(probe.told(options.configfile, options.cores))
+        return
+    memory = None if options.device_memory is None else options.device_memory * 2**30
+    found, faults = estimate.told(options.configfile, options.measured, options.devices, memory)
+    print(found)
+    if faults:
+        raise ValueError(f"{options.configfile} does not fit: " + "; ".join(faults))
 
 
 def _require_configured(run: Run, kind: str, name: str) -> None:
@@ -64,15 +82,30 @@ def _explain(fault: Exception) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="lara", description="Latent Atmospheric ReAnalysis, one command per rule.")
     commands = parser.add_subparsers(dest="command", required=True)
-    estimating.add_parser(commands)
-    for name, (_, argument, text) in COMMANDS.items():
-        sub = commands.add_parser(name, help=text, description=text)
+    _offer_estimate(commands)
+    for name, command in COMMANDS.items():
+        sub = commands.add_parser(name, help=command.text, description=command.text)
         sub.add_argument("--run", type=Path, required=True, help="folder of the run, e.g. results/default")
         sub.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="processor threads to use")
         sub.add_argument("--traceback", action="store_true", help="show where a fault arose")
-        if argument:
-            sub.add_argument(f"--{argument}", required=True, help=f"name of the {argument}")
+        if command.argument:
+            sub.add_argument(f"--{command.argument}", required=True, help=f"name of the {command.argument}")
     return parser
+
+
+def _offer_estimate(commands: Any) -> None:
+    """The command that needs no run."""
+    text = "What a configuration costs: hours, memory, disk space, files, requests; refuses what cannot fit."
+    parser: argparse.ArgumentParser = commands.add_parser("estimate", help=text, description=text)
+    parser.add_argument("--configfile", type=Path, required=True, help="configuration, e.g. config/config.yaml")
+    parser.add_argument("--measured", type=Path, help="folder of a run made on the same machine, for the hours")
+    parser.add_argument("--probe", action="store_true", help="time the default target by ten seconds of its steps here")
+    parser.add_argument("--steps", action="store_true", help="time optimiser steps in float32 and bfloat16 here")
+    parser.add_argument("--cores", type=int, default=os.cpu_count() or 1, help="cores of --probe")
+    parser.add_argument("--devices", type=int, default=1, help="GPUs that a training is shared by")
+    parser.add_argument("--device-memory", type=float, help="memory of a GPU [GiB]; else that of the first one here")
+    parser.add_argument("--traceback", action="store_true", help="show where a fault arose")
+    parser.set_defaults(threads=1)
 
 
 def _limit_threads(threads: int) -> None:

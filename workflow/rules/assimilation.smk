@@ -1,18 +1,10 @@
 """Cycled experiments, each leaving an archive."""
 
-CYCLING_CODE = code(*CYCLING, *ARCHIVING)
-
 
 rule cycle_experiment:
     """Analyse window after window over the period; archive, feedback and health ledger."""
     input:
-        space_of_experiment,
-        tuned_factors,
-        statistics=RUN.statistics,
-        forecaster=RUN.weights("forecaster"),
-        model_error=RUN.errors("forecaster"),
-        truth=lambda wildcards: RUN.dataset_receipt(CONFIG.experiments[wildcards.experiment].dataset),
-        observations=lambda wildcards: RUN.screened(CONFIG.experiments[wildcards.experiment].dataset),
+        of(INPUTS.experiment, "experiment"),
     output:
         archive=RUN.archive_receipt("{experiment}"),
         feedback=RUN.feedback("{experiment}"),
@@ -33,12 +25,11 @@ rule cycle_experiment:
         mem_mb=larger(4000),
         runtime=longer(cycling_minutes),
     params:
-        settings=experiment_settings,
-        code=CYCLING_CODE,
+        settings=of(SETTINGS.experiment, "experiment"),
+        code=code("cycle-experiment"),
         run=RUN.root,
     shell:
-        "lara cycle-experiment --run {params.run} --experiment {wildcards.experiment}"
-        " --threads {threads} 2>&1 | tee {log}"
+        lara("cycle-experiment")
 
 
 use rule cycle_experiment as cycle_ensemble with:
@@ -58,14 +49,8 @@ CHUNK = RUN.chunk("{experiment}", "{stream}", "{chunk}")
 rule cycle_chunk:
     """Cycle a chunk of a stream from where the one before ended; sealed archive of its own, and a restart."""
     input:
-        space_of_experiment,
-        tuned_factors,
-        restart_before,
-        statistics=RUN.statistics,
-        forecaster=RUN.weights("forecaster"),
-        model_error=RUN.errors("forecaster"),
-        truth=lambda wildcards: RUN.dataset_receipt(CONFIG.experiments[wildcards.experiment].dataset),
-        observations=lambda wildcards: RUN.screened(CONFIG.experiments[wildcards.experiment].dataset),
+        of(INPUTS.experiment, "experiment"),
+        lambda wildcards: INPUTS.restart(wildcards.experiment, chunk_of(wildcards)),
     output:
         archive=CHUNK.archive_receipt,
         feedback=CHUNK.feedback,
@@ -86,12 +71,11 @@ rule cycle_chunk:
         mem_mb=larger(4000),
         runtime=longer(cycling_minutes),
     params:
-        settings=chunk_settings,
-        code=CYCLING_CODE,
+        settings=lambda wildcards: SETTINGS.chunk(wildcards.experiment, chunk_of(wildcards)),
+        code=code("cycle-chunk"),
         run=RUN.root,
     shell:
-        "lara cycle-chunk --run {params.run} --chunk {wildcards.experiment}/{wildcards.stream}/{wildcards.chunk}"
-        " --threads {threads} 2>&1 | tee {log}"
+        lara("cycle-chunk")
 
 
 use rule cycle_chunk as cycle_ensemble_chunk with:
@@ -131,11 +115,10 @@ rule seal_archive:
         mem_mb=larger(4000),
         runtime=longer(120),
     params:
-        code=code("experiment/streaming", "store/archive", "store/arrays", "store/versions"),
+        code=code("seal-archive"),
         run=RUN.root,
     shell:
-        "lara seal-archive --run {params.run} --experiment {wildcards.experiment}"
-        " --threads {threads} 2>&1 | tee {log}"
+        lara("seal-archive")
 
 
 use rule seal_archive as seal_ensemble_archive with:

@@ -21,10 +21,10 @@ rule collect_benchmarks:
         runtime=longer(20),
     params:
         names=[sorted(CONFIG.datasets), sorted(DEFAULT_AUTOENCODERS), sorted(EXPERIMENTS)],
-        code=code("experiment/job_costs"),
+        code=code("collect-benchmarks"),
         run=RUN.root,
     shell:
-        "lara collect-benchmarks --run {params.run} --threads {threads} 2>&1 | tee {log}"
+        lara("collect-benchmarks")
 
 
 rule benchmarks:

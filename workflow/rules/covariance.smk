@@ -1,13 +1,19 @@
 """The background error covariance of every space, and the factors on B and R of experiments."""
 
+SHOWN_SPACES = list(
+    dict.fromkeys(
+        [space_of(REFERENCE), *[name for name in DEFAULT_AUTOENCODERS if CONFIG.autoencoders[name].kind == "pca"][:1]]
+    )
+)
+
 
 rule estimate_background_error:
     """From forecast differences over the training period: in a latent space, or by control variables in model space."""
     input:
-        autoencoder_of_space,
+        of(INPUTS.weights, "space"),
         statistics=RUN.statistics,
         forecaster=RUN.weights("forecaster"),
-        training=[RUN.dataset_receipt(name) for name in CONFIG.using("training")],
+        training=INPUTS.datasets("training"),
     output:
         RUN.background_error("{space}"),
     log:
@@ -24,12 +30,11 @@ rule estimate_background_error:
         runtime=longer(120),
     params:
         settings=settings("background_error", "forecaster.relaxation_days"),
-        corrections=lambda wildcards: corrections_of(wildcards.space),
-        code=code("covariance/", "experiment/covariance", "networks/"),
+        corrections=of(SETTINGS.corrections, "space"),
+        code=code("estimate-background-error"),
         run=RUN.root,
     shell:
-        "lara estimate-background-error --run {params.run} --space {wildcards.space}"
-        " --threads {threads} 2>&1 | tee {log}"
+        lara("estimate-background-error")
 
 
 rule measure_error_structure:
@@ -38,7 +43,7 @@ rule measure_error_structure:
         [RUN.weights(name) for name in SHOWN_SPACES],
         statistics=RUN.statistics,
         forecaster=RUN.weights("forecaster"),
-        training=[RUN.dataset_receipt(name) for name in CONFIG.using("training")],
+        training=INPUTS.datasets("training"),
     output:
         RUN.error_structure,
     log:
@@ -54,20 +59,17 @@ rule measure_error_structure:
         runtime=longer(120),
     params:
         settings=settings("seed", "background_error", "forecaster.relaxation_days", "verification.headline"),
-        corrections=[corrections_of(space) for space in SHOWN_SPACES],
-        code=code("covariance/nmc", "experiment/error_structure", "verification/correlation", "networks/"),
+        corrections=[SETTINGS.corrections(space) for space in SHOWN_SPACES],
+        code=code("measure-error-structure"),
         run=RUN.root,
     shell:
-        "lara measure-error-structure --run {params.run} --threads {threads} 2>&1 | tee {log}"
+        lara("measure-error-structure")
 
 
 rule tune_experiment:
     """Factors on B and R by maximum likelihood of innovations, cycling over validation windows."""
     input:
-        space_of_experiment,
-        statistics=RUN.statistics,
-        forecaster=RUN.weights("forecaster"),
-        model_error=RUN.errors("forecaster"),
+        of(INPUTS.scheme, "experiment"),
         truth=RUN.dataset_receipt(CONFIG.tuning.dataset),
         observations=RUN.screened(CONFIG.tuning.dataset),
     output:
@@ -85,15 +87,18 @@ rule tune_experiment:
         mem_mb=larger(6000),
         runtime=longer(720),
     params:
-        settings=tuning_settings,
-        code=code(*CYCLING, "experiment/tuning"),
+        settings=of(SETTINGS.tuning, "experiment"),
+        code=code("tune-experiment"),
         run=RUN.root,
     shell:
-        "lara tune-experiment --run {params.run} --experiment {wildcards.experiment}"
-        " --threads {threads} 2>&1 | tee {log}"
+        lara("tune-experiment")
 
 
 rule covariance:
     """The background error of every space that an experiment of the default suite works in."""
     input:
-        [RUN.background_error(space_of(name)) for name in CONFIG.suite("reanalysis") if variational(name)],
+        [
+            RUN.background_error(space_of(name))
+            for name in CONFIG.suite("reanalysis")
+            if CONFIG.experiments[name].variational
+        ],

@@ -15,16 +15,16 @@ rule download_month:
         mem_mb=larger(2000),
         runtime=longer(days_in_queue),
     params:
-        settings=download_settings,
+        settings=of(SETTINGS.delivery, "delivery"),
         run=RUN.root,
     shell:
-        "lara download-month --run {params.run} --delivery {wildcards.delivery} --threads {threads} 2>&1 | tee {log}"
+        lara("download-month")
 
 
 rule generate_dataset:
     """States of one dataset from its source, month by month; months already sealed are kept."""
     input:
-        deliveries_of_dataset,
+        of(INPUTS.deliveries, "dataset"),
     output:
         RUN.dataset_receipt("{dataset}"),
     log:
@@ -37,18 +37,18 @@ rule generate_dataset:
     threads: 1
     resources:
         mem_mb=larger(month_mb),
-        runtime=longer(240 if SIMULATED else 2880),
+        runtime=longer(CONFIG.source.minutes),
     params:
-        settings=dataset_settings,
+        settings=of(SETTINGS.dataset, "dataset"),
         run=RUN.root,
     shell:
-        "lara generate-dataset --run {params.run} --dataset {wildcards.dataset} --threads {threads} 2>&1 | tee {log}"
+        lara("generate-dataset")
 
 
 rule compute_statistics:
     """Climatology and scales by one streaming pass over the training datasets."""
     input:
-        training=[RUN.dataset_receipt(name) for name in CONFIG.using("training")],
+        training=INPUTS.datasets("training"),
     output:
         RUN.statistics,
     log:
@@ -63,17 +63,18 @@ rule compute_statistics:
         mem_mb=larger(4000),
         runtime=longer(60),
     params:
-        code=code("normalise"),
+        code=code("compute-statistics"),
         run=RUN.root,
     shell:
-        "lara compute-statistics --run {params.run} --threads {threads} 2>&1 | tee {log}"
+        lara("compute-statistics")
 
 
 rule data:
     """The datasets of the default target and the statistics; those of other targets are made by them."""
     input:
         RUN.statistics,
-        [RUN.dataset_receipt(name) for name in DEFAULT_DATASETS],
+        INPUTS.datasets("training"),
+        INPUTS.held_out(),
 
 
 rule downloads:

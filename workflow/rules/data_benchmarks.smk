@@ -19,10 +19,10 @@ rule compare_loaders:
         mem_mb=larger(4000),
         runtime=longer(60),
     params:
-        code=code("store/", "experiment/data_rates", "experiment/timing", "peers/zarr_runner"),
+        code=code("compare-loaders"),
         run=RUN.root,
     shell:
-        "lara compare-loaders --run {params.run} --threads 1 2>&1 | tee {log}"
+        lara("compare-loaders", threads=1)
 
 
 rule measure_ingestion:
@@ -43,10 +43,10 @@ rule measure_ingestion:
         mem_mb=larger(4000),
         runtime=longer(60),
     params:
-        code=code("sources/", "experiment/data_rates", "experiment/timing"),
+        code=code("measure-ingestion"),
         run=RUN.root,
     shell:
-        "lara measure-ingestion --run {params.run} --threads 1 2>&1 | tee {log}"
+        lara("measure-ingestion", threads=1)
 
 
 rule measure_archive:
@@ -66,10 +66,10 @@ rule measure_archive:
         mem_mb=larger(4000),
         runtime=longer(60),
     params:
-        code=code("store/", "experiment/archive_rates", "experiment/timing"),
+        code=code("measure-archive"),
         run=RUN.root,
     shell:
-        "lara measure-archive --run {params.run} --threads 1 2>&1 | tee {log}"
+        lara("measure-archive", threads=1)
 
 
 rule data_benchmarks:
@@ -77,4 +77,4 @@ rule data_benchmarks:
     input:
         rules.measure_archive.output,
         rules.compare_loaders.output,
-        rules.measure_ingestion.output if CONFIG.source.kind == "cds" else [],
+        rules.measure_ingestion.output if CONFIG.source.needs_download else [],

@@ -37,16 +37,11 @@ rule draw_figure:
         runtime=longer(20),
     params:
         settings=settings("seed", "verification"),
-        code=lambda wildcards: code(
-            PICTURES[wildcards.figure].module,
-            *(f"figures/{name}" for name in ("gathering", "make", "maps", "style")),
-            "experiment/",
-            "verification/",
-        ),
+        code=lambda wildcards: code("draw-figure", PICTURES[wildcards.figure].module),
         caption=lambda wildcards: PICTURES[wildcards.figure].caption(CONFIG),
         run=RUN.root,
     shell:
-        "lara draw-figure --run {params.run} --figure {wildcards.figure} --threads {threads} 2>&1 | tee {log}"
+        lara("draw-figure")
 
 
 use rule draw_figure as draw_figure_of_table with:
@@ -76,7 +71,8 @@ rule write_page:
         RUN.summary,
         drawn_by("all"),
         drawn_by("benchmarks"),
-        [RUN.dataset_receipt(name) for name in DEFAULT_DATASETS],
+        INPUTS.datasets("training"),
+        INPUTS.held_out(),
     output:
         report(RUN.page, category="summary", caption="../report/page.rst"),
     log:
@@ -91,10 +87,11 @@ rule write_page:
         runtime=longer(10),
     params:
         settings=settings("name", "seed", "verification"),
-        code=code("figures/"),
+        code=code("write-page"),
+        captions=[picture.caption(CONFIG) for picture in PICTURES.values()],
         run=RUN.root,
     shell:
-        "lara write-page --run {params.run} --threads {threads} 2>&1 | tee {log}"
+        lara("write-page")
 
 
 rule fig7_latent_size:

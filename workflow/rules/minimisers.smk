@@ -4,7 +4,7 @@
 rule compare_minimisers:
     """Gradients and seconds to the minimum: L-BFGS, Gauss-Newton, and Adam as released."""
     input:
-        *windows_of_reference(),
+        *INPUTS.windows(REFERENCE),
     output:
         RUN.comparison("minimisers"),
     log:
@@ -20,16 +20,16 @@ rule compare_minimisers:
         runtime=longer(240),
     params:
         settings=settings("minimiser"),
-        code=code(*CYCLING, "experiment/minimisers"),
+        code=code("compare-minimisers"),
         run=RUN.root,
     shell:
-        "lara compare-minimisers --run {params.run} --threads 1 2>&1 | tee {log}"
+        lara("compare-minimisers", threads=1)
 
 
 rule compare_batches:
     """Seconds of minimising 1, 2, 4 … windows at once."""
     input:
-        *windows_of_reference(),
+        *INPUTS.windows(REFERENCE),
     output:
         RUN.comparison("batching"),
     log:
@@ -45,16 +45,16 @@ rule compare_batches:
         runtime=longer(240),
     params:
         settings=settings("minimiser"),
-        code=code(*CYCLING, "experiment/minimisers"),
+        code=code("compare-batches"),
         run=RUN.root,
     shell:
-        "lara compare-batches --run {params.run} --threads 1 2>&1 | tee {log}"
+        lara("compare-batches", threads=1)
 
 
 rule measure_overhead:
     """Seconds of analyses over those of bare passes through the networks."""
     input:
-        *windows_of_reference(),
+        *INPUTS.windows(REFERENCE),
     output:
         RUN.comparison("overhead"),
     log:
@@ -70,10 +70,10 @@ rule measure_overhead:
         runtime=longer(240),
     params:
         settings=settings("minimiser"),
-        code=code(*CYCLING, "experiment/minimisers"),
+        code=code("measure-overhead"),
         run=RUN.root,
     shell:
-        "lara measure-overhead --run {params.run} --threads 1 2>&1 | tee {log}"
+        lara("measure-overhead", threads=1)
 
 
 rule minimisers:

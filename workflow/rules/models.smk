@@ -1,12 +1,14 @@
 """The networks: trained on the training period, measured on the others."""
 
+LATENT_FIGURES = ("fig5a_latent_influence", "fig5b_imbalanced_input", "fig6a_affine", "fig6b_linear_range")
+
 
 rule forecast_states:
     """Forecasts from the training states, for an autoencoder to be trained on in their place."""
     input:
         statistics=RUN.statistics,
         forecaster=RUN.weights("forecaster"),
-        training=[RUN.dataset_receipt(name) for name in CONFIG.using("training")],
+        training=INPUTS.datasets("training"),
     output:
         RUN.forecast_states_receipt("{autoencoder}"),
     log:
@@ -14,7 +16,7 @@ rule forecast_states:
     benchmark:
         RUN.benchmark("forecast-states-{autoencoder}")
     wildcard_constraints:
-        autoencoder=one_of(OF_FORECASTS),
+        autoencoder=one_of(name for name in CONFIG.autoencoders if INPUTS.forecasts(name)),
     conda:
         "../../envs/gpu.yaml"
     threads: 1
@@ -28,17 +30,16 @@ rule forecast_states:
         ),
         run=RUN.root,
     shell:
-        "lara forecast-states --run {params.run} --autoencoder {wildcards.autoencoder}"
-        " --threads {threads} 2>&1 | tee {log}"
+        lara("forecast-states")
 
 
 rule train_autoencoder:
     """Fit the linear path, then train the residual; resumes from its last checkpoint."""
     input:
-        forecasts_of_autoencoder,
+        of(INPUTS.forecasts, "autoencoder"),
         statistics=RUN.statistics,
-        training=[RUN.dataset_receipt(name) for name in CONFIG.using("training")],
-        validation=[RUN.dataset_receipt(name) for name in CONFIG.using("validation")],
+        training=INPUTS.datasets("training"),
+        validation=INPUTS.datasets("validation"),
     output:
         weights=RUN.weights("{autoencoder}"),
         curves=RUN.curves("{autoencoder}"),
@@ -56,21 +57,18 @@ rule train_autoencoder:
         mem_mb=larger(8000),
         runtime=longer(training_minutes),
     params:
-        settings=autoencoder_settings,
+        settings=of(SETTINGS.autoencoder, "autoencoder"),
         run=RUN.root,
     shell:
-        launched(
-            "lara train-autoencoder --run {params.run} --autoencoder {wildcards.autoencoder}"
-            " --threads {threads} 2>&1 | tee {log}"
-        )
+        launched(lara("train-autoencoder"))
 
 
 rule train_forecaster:
     """Train the forecaster, one step first and rollouts after; resumes from its last checkpoint."""
     input:
         statistics=RUN.statistics,
-        training=[RUN.dataset_receipt(name) for name in CONFIG.using("training")],
-        validation=[RUN.dataset_receipt(name) for name in CONFIG.using("validation")],
+        training=INPUTS.datasets("training"),
+        validation=INPUTS.datasets("validation"),
     output:
         weights=RUN.weights("forecaster"),
         curves=RUN.curves("forecaster"),
@@ -88,19 +86,19 @@ rule train_forecaster:
         mem_mb=larger(8000),
         runtime=longer(training_minutes),
     params:
-        settings=forecaster_settings,
+        settings=SETTINGS.forecaster(),
         run=RUN.root,
     shell:
-        launched("lara train-forecaster --run {params.run} --threads {threads} 2>&1 | tee {log}")
+        launched(lara("train-forecaster"))
 
 
 rule measure_autoencoder:
     """Reconstruction error on held-out states: the representation error in R, and the score against the PCA."""
     input:
-        forecasts_of_autoencoder,
+        of(INPUTS.forecasts, "autoencoder"),
         statistics=RUN.statistics,
         weights=RUN.weights("{autoencoder}"),
-        held_out=[RUN.dataset_receipt(n) for n in CONFIG.using("validation") + CONFIG.default_tests],
+        held_out=INPUTS.held_out(),
     output:
         RUN.errors("{autoencoder}"),
     log:
@@ -114,12 +112,11 @@ rule measure_autoencoder:
         mem_mb=larger(4000),
         runtime=longer(60),
     params:
-        corrections=lambda wildcards: corrections_of(wildcards.autoencoder),
+        corrections=of(SETTINGS.corrections, "autoencoder"),
         run=RUN.root,
-        code=code("experiment/measuring", "experiment/learning", "autoencoder", "networks/", "normalise"),
+        code=code("measure-autoencoder"),
     shell:
-        "lara measure-autoencoder --run {params.run} --autoencoder {wildcards.autoencoder}"
-        " --threads {threads} 2>&1 | tee {log}"
+        lara("measure-autoencoder")
 
 
 rule measure_forecaster:
@@ -127,7 +124,7 @@ rule measure_forecaster:
     input:
         statistics=RUN.statistics,
         weights=RUN.weights("forecaster"),
-        held_out=[RUN.dataset_receipt(n) for n in CONFIG.using("validation") + CONFIG.default_tests],
+        held_out=INPUTS.held_out(),
     output:
         RUN.errors("forecaster"),
     log:
@@ -142,11 +139,11 @@ rule measure_forecaster:
         runtime=longer(60),
     params:
         settings=settings("forecaster.relaxation_days"),
-        window_hours=max((e.slots - 1) * e.slot_hours for e in CONFIG.experiments.values()),
+        window_hours=max(chosen.span_hours for chosen in CONFIG.experiments.values()),
         run=RUN.root,
-        code=code("experiment/measuring", "forecaster", "networks/", "normalise"),
+        code=code("measure-forecaster"),
     shell:
-        "lara measure-forecaster --run {params.run} --threads {threads} 2>&1 | tee {log}"
+        lara("measure-forecaster")
 
 
 rule measure_latent_space:
@@ -154,7 +151,7 @@ rule measure_latent_space:
     input:
         statistics=RUN.statistics,
         weights=RUN.weights(space_of(REFERENCE)),
-        states=truth_of(REFERENCE),
+        states=INPUTS.truth(REFERENCE),
     output:
         [RUN.latent_space(name) for name in LATENT_FIGURES],
     log:
@@ -170,11 +167,11 @@ rule measure_latent_space:
         runtime=longer(60),
     params:
         settings=settings("seed", "verification.headline"),
-        corrections=corrections_of(space_of(REFERENCE)),
-        code=code("experiment/latent_space", "verification/linearity", "autoencoder", "networks/", "normalise"),
+        corrections=SETTINGS.corrections(space_of(REFERENCE)),
+        code=code("measure-latent-space"),
         run=RUN.root,
     shell:
-        "lara measure-latent-space --run {params.run} --threads {threads} 2>&1 | tee {log}"
+        lara("measure-latent-space")
 
 
 rule models:

@@ -23,10 +23,10 @@ rule draw_sites:
             "observations.withheld_fraction",
             "grid",
         ),
-        code=code("observations/network"),
+        code=code("draw-sites"),
         run=RUN.root,
     shell:
-        "lara draw-sites --run {params.run} --threads {threads} 2>&1 | tee {log}"
+        lara("draw-sites")
 
 
 rule simulate_observations:
@@ -48,11 +48,10 @@ rule simulate_observations:
         runtime=longer(60),
     params:
         settings=settings("seed", "observations.error_std"),
-        code=code("observations/", "experiment/observing"),
+        code=code("simulate-observations"),
         run=RUN.root,
     shell:
-        "lara simulate-observations --run {params.run} --dataset {wildcards.dataset}"
-        " --threads {threads} 2>&1 | tee {log}"
+        lara("simulate-observations")
 
 
 rule screen_observations:
@@ -75,11 +74,10 @@ rule screen_observations:
         runtime=longer(60),
     params:
         settings=settings("quality_control"),
-        code=code("observations/", "experiment/observing"),
+        code=code("screen-observations"),
         run=RUN.root,
     shell:
-        "lara screen-observations --run {params.run} --dataset {wildcards.dataset}"
-        " --threads {threads} 2>&1 | tee {log}"
+        lara("screen-observations")
 
 
 rule observations:

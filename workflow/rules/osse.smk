@@ -6,7 +6,7 @@ rule score_forecasts_of:
     input:
         statistics=RUN.statistics,
         forecaster=RUN.weights("forecaster"),
-        truth=lambda wildcards: truth_of(wildcards.experiment),
+        truth=of(INPUTS.truth, "experiment"),
         archive=RUN.archive_receipt("{experiment}"),
     output:
         RUN.forecast_scores("{experiment}"),
@@ -27,11 +27,10 @@ rule score_forecasts_of:
             "verification.forecast_every_days",
             CONFIG.experiments[wildcards.experiment].suite.replace("reanalysis", "verification"),
         ),
-        code=code("experiment/scoring", "experiment/comparing"),
+        code=code("score-forecasts-of"),
         run=RUN.root,
     shell:
-        "lara score-forecasts-of --run {params.run} --experiment {wildcards.experiment}"
-        " --threads {threads} 2>&1 | tee {log}"
+        lara("score-forecasts-of")
 
 
 rule compare_osse:
@@ -53,10 +52,10 @@ rule compare_osse:
         runtime=longer(20),
     params:
         settings=settings("seed", "verification.headline", "osse"),
-        code=code("experiment/osse", "experiment/comparing", "verification/scores", "verification/significance"),
+        code=code("compare-osse"),
         run=RUN.root,
     shell:
-        "lara compare-osse --run {params.run} --threads {threads} 2>&1 | tee {log}"
+        lara("compare-osse")
 
 
 rule osse:

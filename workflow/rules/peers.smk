@@ -20,7 +20,7 @@ rule install_peers:
     params:
         run=RUN.root,
     shell:
-        "lara install-peers --run {params.run} --threads {threads} 2>&1 | tee {log}"
+        lara("install-peers")
 
 
 rule compare_linear_gaussian:
@@ -40,10 +40,10 @@ rule compare_linear_gaussian:
         mem_mb=larger(4000),
         runtime=longer(30),
     params:
-        code=code("assimilation", "peers", "experiment/peers"),
+        code=code("compare-linear-gaussian"),
         run=RUN.root,
     shell:
-        "lara compare-linear-gaussian --run {params.run} --threads 1 2>&1 | tee {log}"
+        lara("compare-linear-gaussian", threads=1)
 
 
 rule compare_lorenz96:
@@ -63,10 +63,10 @@ rule compare_lorenz96:
         mem_mb=larger(4000),
         runtime=longer(60),
     params:
-        code=code("assimilation", "peers", "experiment/peers"),
+        code=code("compare-lorenz96"),
         run=RUN.root,
     shell:
-        "lara compare-lorenz96 --run {params.run} --threads 1 2>&1 | tee {log}"
+        lara("compare-lorenz96", threads=1)
 
 
 rule peers:

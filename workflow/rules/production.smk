@@ -8,8 +8,8 @@ PRODUCTION_REPORT = [
 rule report_production:
     """Trends, failed cycles and speed of the suite `production`, and how its streams join."""
     input:
-        SPIN_UPS,
-        truth=[truth_of(name) for name in PRODUCTION],
+        INPUTS.spin_ups(),
+        truth=[INPUTS.truth(name) for name in PRODUCTION],
         archives=[RUN.archive_receipt(name) for name in PRODUCTION],
         scores=[RUN.scores(name) for name in PRODUCTION],
         health=[RUN.health(name) for name in PRODUCTION],
@@ -28,17 +28,10 @@ rule report_production:
         runtime=longer(120),
     params:
         settings=settings("production", "verification.headline"),
-        code=code(
-            "experiment/production",
-            "experiment/joining",
-            "experiment/computing",
-            "experiment/scoring",
-            "verification/trends",
-            "verification/seams",
-        ),
+        code=code("report-production"),
         run=RUN.root,
     shell:
-        "lara report-production --run {params.run} --threads {threads} 2>&1 | tee {log}"
+        lara("report-production")
 
 
 rule average_months:
@@ -58,11 +51,10 @@ rule average_months:
         mem_mb=larger(4000),
         runtime=longer(120),
     params:
-        code=code("experiment/averaging", "experiment/computing", "store/means"),
+        code=code("average-months"),
         run=RUN.root,
     shell:
-        "lara average-months --run {params.run} --experiment {wildcards.experiment}"
-        " --threads {threads} 2>&1 | tee {log}"
+        lara("average-months")
 
 
 rule production:

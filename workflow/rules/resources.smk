@@ -5,7 +5,7 @@ CORES = GIVEN or 8  # on a cluster, where no machine is known beforehand
 TRAINING_THREADS = max(1, CORES // 2)  # the two networks train side by side
 
 
-if CONFIG.source.kind == "cds":  # the profile is the machine's word on it, the configuration the user's
+if CONFIG.source.needs_download:  # the profile is the machine's word on it, the configuration the user's
     allowed = getattr(workflow.global_resources.get("cds_requests"), "value", None)  # None, too, in a dry run
     requests = min([CONFIG.source.requests, *([] if allowed is None else [int(allowed)])])
     workflow.register_resource("cds_requests", requests)
@@ -68,8 +68,8 @@ def days_in_queue(wildcards):
 
 
 def month_mb(wildcards):
-    """Memory of a job that makes states: a month of them from ERA5, held twice where times are missing."""
-    if SIMULATED:
+    """Memory of a job that makes states: a month of them where it is held at once, twice where times are missing."""
+    if not CONFIG.source.month_at_once:
         return 3000
     values = len(CONFIG.state.channels) * CONFIG.grid.latitudes * CONFIG.grid.longitudes
     return 3000 + 2 * 4 * values * 31 * (24 // CONFIG.step_hours) // 10**6

@@ -4,12 +4,8 @@
 rule observe_once:
     """Increments of all cases, each space in one batch."""
     input:
-        [RUN.background_error(space_of(name)) for name in CONFIG.observed_once],
-        [path for name in CONFIG.observed_once for path in tuned_factors_of(name)],
-        [RUN.weights(space_of(name)) for name in CONFIG.observed_once if space_of(name) != MODEL_SPACE],
-        statistics=RUN.statistics,
-        forecaster=RUN.weights("forecaster"),
-        truth=[truth_of(name) for name in CONFIG.observed_once[:1]],
+        [path for name in CONFIG.observed_once for path in INPUTS.scheme(name) + INPUTS.factors(name)],
+        [INPUTS.truth(name) for name in CONFIG.observed_once[:1]],
     output:
         [RUN.increments(name) for name in CONFIG.single_observations],
     log:
@@ -26,10 +22,10 @@ rule observe_once:
     params:
         settings=settings("single_observations", "observed_once", "observations.error_std", "minimiser"),
         schemes=[settings(f"experiments.{name}") for name in CONFIG.observed_once],
-        code=code(*CYCLING, "experiment/once"),
+        code=code("observe-once"),
         run=RUN.root,
     shell:
-        "lara observe-once --run {params.run} --threads {threads} 2>&1 | tee {log}"
+        lara("observe-once")
 
 
 rule single_observations:

@@ -4,7 +4,7 @@
 rule score_ensemble:
     """Spread, error of the mean, CRPS and ranks of the truth by region and time, and over the times scored."""
     input:
-        truth=lambda wildcards: truth_of(wildcards.experiment),
+        truth=of(INPUTS.truth, "experiment"),
         members=RUN.members("{experiment}"),
     output:
         sums=RUN.ensemble_scores("{experiment}"),
@@ -21,11 +21,10 @@ rule score_ensemble:
         runtime=longer(60),
     params:
         settings=lambda wildcards: settings("seed") | {"spin_up_days": CONFIG.spin_up_days(wildcards.experiment)},
-        code=code("verification/ensemble", "verification/regions", "experiment/scoring"),
+        code=code("score-ensemble"),
         run=RUN.root,
     shell:
-        "lara score-ensemble --run {params.run} --experiment {wildcards.experiment}"
-        " --threads {threads} 2>&1 | tee {log}"
+        lara("score-ensemble")
 
 
 rule uncertainty:

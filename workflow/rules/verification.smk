@@ -7,7 +7,7 @@ rule score_experiment:
     """Sums for bias, RMSE, MAE and ACC by time and channel, and these by month, region, local time; departures."""
     input:
         statistics=RUN.statistics,
-        truth=lambda wildcards: truth_of(wildcards.experiment),
+        truth=of(INPUTS.truth, "experiment"),
         archive=RUN.archive_receipt("{experiment}"),
         feedback=RUN.feedback("{experiment}"),
     output:
@@ -27,18 +27,10 @@ rule score_experiment:
         runtime=longer(60),
     params:
         settings=lambda wildcards: {"spin_up_days": CONFIG.spin_up_days(wildcards.experiment)},
-        code=code(
-            "verification/scores",
-            "verification/regions",
-            "verification/innovations",
-            "verification/aggregation",
-            "experiment/scoring",
-            "experiment/comparing",
-        ),
+        code=code("score-experiment"),
         run=RUN.root,
     shell:
-        "lara score-experiment --run {params.run} --experiment {wildcards.experiment}"
-        " --threads {threads} 2>&1 | tee {log}"
+        lara("score-experiment")
 
 
 rule measure_structure:
@@ -46,7 +38,7 @@ rule measure_structure:
     input:
         statistics=RUN.statistics,
         forecaster=RUN.weights("forecaster"),
-        truth=lambda wildcards: truth_of(wildcards.experiment),
+        truth=of(INPUTS.truth, "experiment"),
         archive=RUN.archive_receipt("{experiment}"),
     output:
         RUN.structure("{experiment}"),
@@ -61,12 +53,11 @@ rule measure_structure:
         mem_mb=larger(4000),
         runtime=longer(60),
     params:
-        settings=structure_settings,
-        code=code(*STRUCTURE_CODE),
+        settings=of(SETTINGS.structure, "experiment"),
+        code=code("measure-structure"),
         run=RUN.root,
     shell:
-        "lara measure-structure --run {params.run} --experiment {wildcards.experiment}"
-        " --threads {threads} 2>&1 | tee {log}"
+        lara("measure-structure")
 
 
 rule measure_controls:
@@ -75,7 +66,7 @@ rule measure_controls:
         statistics=RUN.statistics,
         forecaster=RUN.weights("forecaster"),
         autoencoder=RUN.weights(space_of(REFERENCE)),
-        truth=truth_of(REFERENCE),
+        truth=INPUTS.truth(REFERENCE),
         archive=RUN.archive_receipt(REFERENCE),
     output:
         [RUN.structure(source) for source in ("truth", "reconstruction")],
@@ -91,11 +82,11 @@ rule measure_controls:
         runtime=longer(60),
     params:
         settings=settings("verification", "forecaster.relaxation_days"),
-        corrections=corrections_of(space_of(REFERENCE)),
-        code=code(*STRUCTURE_CODE),
+        corrections=SETTINGS.corrections(space_of(REFERENCE)),
+        code=code("measure-controls"),
         run=RUN.root,
     shell:
-        "lara measure-controls --run {params.run} --threads {threads} 2>&1 | tee {log}"
+        lara("measure-controls")
 
 
 rule score_forecasts:
@@ -103,7 +94,7 @@ rule score_forecasts:
     input:
         statistics=RUN.statistics,
         forecaster=RUN.weights("forecaster"),
-        truth=truth_of(REFERENCE),
+        truth=INPUTS.truth(REFERENCE),
         archives=[RUN.archive_receipt(name) for name in FORECAST_STARTS],
     output:
         RUN.scores("forecasts"),
@@ -126,10 +117,10 @@ rule score_forecasts:
             "verification.forecast_every_days",
             "verification.spin_up_days",
         ),
-        code=code("verification/significance", "experiment/scoring", "experiment/comparing"),
+        code=code("score-forecasts"),
         run=RUN.root,
     shell:
-        "lara score-forecasts --run {params.run} --threads {threads} 2>&1 | tee {log}"
+        lara("score-forecasts")
 
 
 rule summarise:
@@ -139,7 +130,7 @@ rule summarise:
         scores=[RUN.scores(name) for name in [*REANALYSIS, "forecasts"]],
         innovations=[RUN.innovations(name) for name in REANALYSIS],
         health=[RUN.health(name) for name in REANALYSIS],
-        structures=STRUCTURES,
+        structures=[RUN.structure(source) for source in ("truth", "reconstruction", *REANALYSIS)],
     output:
         RUN.summary,
     log:
@@ -154,16 +145,10 @@ rule summarise:
         runtime=longer(20),
     params:
         settings=settings("seed", "verification"),
-        code=code(
-            "verification/scores",
-            "verification/significance",
-            "verification/symptoms",
-            "experiment/comparing",
-            "experiment/summary",
-        ),
+        code=code("summarise"),
         run=RUN.root,
     shell:
-        "lara summarise --run {params.run} --threads {threads} 2>&1 | tee {log}"
+        lara("summarise")
 
 
 rule verification:

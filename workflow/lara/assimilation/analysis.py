@@ -1,4 +1,4 @@
-"""What an analysis of one window is: its trajectories, its fit to the data, its cost and how it was minimised."""
+"""Analysis of one window: its trajectories, its fit to the data, its cost, and how it was minimised if it was."""
 
 from dataclasses import dataclass
 
@@ -30,7 +30,7 @@ class Fit:
     """A window's data beside its trajectories, each (p,), one number per datum, missing or not.
 
     hofx_…: H of the background and of the analysis. error_std: σ in the analysis, ∞ where unused. rejected: by the
-    background check. weight: what the norm left of each datum's influence, 1 where Gaussian. background_std: (HBHᵀ)^½
+    background check. weight: what the norm left of each datum's influence, 1 where Gaussian. background_std: σ_b
     as the check assumes it, NaN without one.
     """
 
@@ -54,8 +54,10 @@ class Analysis:
     """One window's background and analysis.
 
     background, analysis: trajectories of x at the window's slots (k, …). start, end: J at χ = 0 and at the analysis.
-    minimum: None for a method that assimilates nothing, and then J is only the fit to the data. degrees_of_freedom and
-    draws: information used, and trajectories from draws of the posterior (m, k, …), where somebody computed them.
+    assimilated: whether the observations were used; in a control they were not, and J is the fit to them alone.
+    minimum: None where nothing was minimised, in a control or by a method without a cost function such as an ensemble
+    Kalman filter. degrees_of_freedom and draws: information used, and trajectories from draws of the posterior
+    (m, k, …), where somebody computed them.
     """
 
     window: Window
@@ -64,6 +66,7 @@ class Analysis:
     fit: Fit
     start: Terms
     end: Terms
+    assimilated: bool
     minimum: Minimum | None = None
     degrees_of_freedom: float | None = None
     draws: Float[Tensor, "m k ..."] | None = None

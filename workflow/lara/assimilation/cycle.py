@@ -22,8 +22,8 @@ from lara.assimilation.analysis import Analysis, Terms, fits, terms
 from lara.assimilation.control import Control
 from lara.assimilation.cost import CostFunction, Observations, observation_term, present
 from lara.assimilation.minimise import minimise
-from lara.assimilation.quality import GAUSSIAN, Norm, background_check, background_std_at
-from lara.assimilation.search import Method as Minimiser
+from lara.assimilation.quality import GAUSSIAN, BackgroundDraws, Norm, background_check
+from lara.assimilation.search import Descent
 from lara.assimilation.trajectory import Map, Step, StrongConstraint, Trajectory, WeakConstraint, integrate
 from lara.assimilation.window import Window, times_of
 
@@ -49,17 +49,16 @@ class Model:
 class Scheme:
     """How a window is assimilated.
 
-    control: B^½. norm: ρ of the observation term. background_std: (HBHᵀ)^½ by slot, channel and latitude (b or 1, …),
-    with which data beyond check_threshold standard deviations of the innovation are rejected; None checks nothing.
-    increment_form: decode to x_b + D(z) − D(z_b). forcing: Q^½ of the weak constraint, None for a perfect model.
-    recompute: save memory.
+    control: B^½. norm: ρ of the observation term. background_draws: draws of the background error, by which data beyond
+    check_threshold standard deviations of the innovation are rejected; None checks nothing. increment_form: decode to
+    x_b + D(z) − D(z_b). forcing: Q^½ of the weak constraint, None for a perfect model. recompute: save memory.
     """
 
     model: Model
     control: Control
-    minimiser: Minimiser
+    minimiser: Descent
     norm: Norm = GAUSSIAN
-    background_std: Float[Tensor, "b k c y 1"] | None = None
+    background_draws: BackgroundDraws | None = None
     check_threshold: float | None = None
     increment_form: bool = False
     forcing: Control | None = None
@@ -117,7 +116,7 @@ def assimilate(windows: Sequence[Window], start: Start, observations: Observatio
     """
     first_guess = _forecast(windows, "background", start.background, scheme.model.step)
     hofx_background = _hofx(windows, "background", first_guess, observations)
-    observations, rejected, spread = _checked(observations, hofx_background, scheme, first_guess.shape[-1])
+    observations, rejected, spread = _checked(observations, hofx_background, scheme, first_guess)
     cost = cost_function(windows, start.background, observations, scheme)
     with _naming(windows):
         minima = minimise(cost, cost.zeros(), scheme.minimiser, start.memories)
@@ -127,7 +126,7 @@ def assimilate(windows: Sequence[Window], start: Start, observations: Observatio
     hofx = _hofx(windows, "analysis", analysis, observations)
     found = fits(hofx_background, hofx, observations, rejected, scheme.norm, spread)
     return [
-        Analysis(window, first_guess[i], analysis[i], found[i], *terms(minima[i]), minima[i])
+        Analysis(window, first_guess[i], analysis[i], found[i], *terms(minima[i]), True, minima[i])
         for i, window in enumerate(windows)
     ]
 
@@ -181,19 +180,20 @@ def _unassimilated(
     found = fits(before, after, observations, nothing, GAUSSIAN, torch.full_like(before, torch.nan))
     costs = [observation_term(observations, hofx).tolist() for hofx in (before, after)]
     return [
-        Analysis(window, background[i], analysis[i], found[i], Terms(0.0, costs[0][i]), Terms(0.0, costs[1][i]))
+        Analysis(window, background[i], analysis[i], found[i], Terms(0.0, costs[0][i]), Terms(0.0, costs[1][i]), False)
         for i, window in enumerate(windows)
     ]
 
 
 def _checked(
-    observations: Observations, hofx: Float[Tensor, "b p"], scheme: Scheme, longitudes: int
+    observations: Observations, hofx: Float[Tensor, "b p"], scheme: Scheme, background: Float[Tensor, "b k ..."]
 ) -> tuple[Observations, Bool[Tensor, "b p"], Float[Tensor, "b p"]]:
-    """Observations that pass the background check, which were rejected, and (HBHᵀ)^½ at each datum."""
+    """Observations that pass the background check, which were rejected, and σ_b of each datum."""
     nothing = torch.zeros_like(hofx, dtype=torch.bool)
-    if scheme.background_std is None:
+    if scheme.background_draws is None:
         return observations, nothing, torch.full_like(hofx, torch.nan)
-    spread = background_std_at(observations, scheme.background_std, longitudes)
+    with torch.no_grad():
+        spread = scheme.background_draws.std(observations, background)
     if scheme.check_threshold is None:
         return observations, nothing, spread
     return *background_check(observations, hofx, spread, scheme.check_threshold), spread

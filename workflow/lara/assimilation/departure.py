@@ -26,7 +26,7 @@ class Observations(Protocol):
         """Position of each datum's time in the window's slots, from 0."""
 
     def hofx(self, trajectory: Float[Tensor, "b k ..."]) -> Float[Tensor, "b p"]:
-        """H(x) in the units of y, linear in the trajectory."""
+        """H(x) in the units of y, differentiable twice."""
 
     def select(self, members: Int[Tensor, " s"]) -> Self:
         """The data of some of the windows."""

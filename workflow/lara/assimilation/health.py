@@ -19,10 +19,10 @@ CONVERGED = (Reason.GRADIENT, Reason.DECREASE, Reason.NOTHING)
 def row(analysis: Analysis) -> dict[str, object]:
     """J, its terms and the work done; ratios of the errors found to those assumed, 1 where they are right.
 
-    Where nothing was minimised, work is zero and ratios are NaN.
+    Where nothing was minimised, work is zero; where nothing was assimilated, ratios are NaN.
     """
     least, fit, start, end = analysis.minimum, analysis.fit, analysis.start, analysis.end
-    observed, assumed = _consistency(analysis) if least else (math.nan, math.nan)
+    observed, assumed = _consistency(analysis) if analysis.assimilated else (math.nan, math.nan)
     return {
         "begin": analysis.window.begin,
         "J_start": start.total,
@@ -36,13 +36,19 @@ def row(analysis: Analysis) -> dict[str, object]:
         "evaluations": least.evaluations if least else 0,
         "products": least.products if least else 0,
         "iterations": least.iterations if least else 0,
-        "reason": str(least.reason) if least else "no observations assimilated",
+        "reason": _reason(analysis),
         "p": fit.used,
         "rejected": int(fit.rejected.sum()),
-        "2J/p": 2 * end.total / fit.used if least and fit.used else math.nan,
+        "2J/p": 2 * end.total / fit.used if analysis.assimilated and fit.used else math.nan,
         "R found/assumed": observed,
         "HBHT found/assumed": assumed,
     }
+
+
+def _reason(analysis: Analysis) -> str:
+    if not analysis.assimilated:
+        return "no observations assimilated"
+    return str(analysis.minimum.reason) if analysis.minimum else "analysed without a minimisation"
 
 
 def _consistency(analysis: Analysis) -> tuple[float, float]:

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from lara.assimilation import AssimilationError
 from lara.assimilation.search import (
+    Descent,
     Evaluate,
     LimitReached,
     Linearise,
-    Method,
     Multiply,
     Outcome,
     Point,
@@ -86,7 +86,7 @@ class Minimum:
 
 
 def minimise(
-    problem: Problem, start: Float[Tensor, "b ..."], method: Method, memories: Sequence[Any] | None = None
+    problem: Problem, start: Float[Tensor, "b ..."], method: Descent, memories: Sequence[Any] | None = None
 ) -> list[Minimum]:
     """The lowest points of J that `method` finds from `start`, one per window.
 
@@ -112,7 +112,7 @@ class _Descent:
         self.first: Point
         self.best: Point
 
-    def begin(self, method: Method, memory: Any) -> None:
+    def begin(self, method: Descent, memory: Any) -> None:
         """Start the search from the point just evaluated."""
         self.first = self.best
         if not math.isfinite(self.first.value):

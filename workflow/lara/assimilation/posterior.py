@@ -1,4 +1,4 @@
-"""What is uncertain after the analysis: the posterior of χ by the eigenpairs of the Hessian, and the information used.
+"""Posterior of χ by the eigenpairs of the Hessian at the analysis, and the degrees of freedom for signal.
 
     cov(χ | y) = H⁻¹ ≈ I − Σ_i (1 − 1/λ_i) u_i u_iᵀ,   H = I + G'ᵀ W G' at the analysis     (Fisher & Courtier 1995)
     DFS = tr(KH) = E[bᵀ H⁻¹ b],   b = G'ᵀ W^½ ε,   ε ~ N(0, I)     (Girard 1989, doi:10.1007/BF01395775)

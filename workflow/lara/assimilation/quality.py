@@ -2,18 +2,19 @@
 
 Background check (Järvinen and Undén 1997, ECMWF Tech. Memo. 236): a datum is rejected where
 
-    (y − H(x_b))² > c² (σ_b² + σ_o²),   σ_b² = (HBHᵀ)_ii
+    (y − H(x_b))² > c² (σ_b² + σ_o²),   σ_b² = var_i H(x_b + δx_i)
 
-with HBHᵀ from draws of B put through the model (Fisher and Courtier 1995, ECMWF Tech. Memo. 220). What passes may be
-downweighted in the cost J_o = Σ ρ(d), d = (H(x) − y) / σ_o (Huber 1964, doi:10.1214/aoms/1177703732; Tavolato and
-Isaksen 2015, doi:10.1002/qj.2440):
+with δx_i draws of B put through the model (Fisher and Courtier 1995, ECMWF Tech. Memo. 220). So σ_b has the units of
+the datum for any H; for a linear one it is (HBHᵀ)_ii, which knows how errors of neighbouring points correlate. What
+passes may be downweighted in the cost J_o = Σ ρ(d), d = (H(x) − y) / σ_o (Huber 1964, doi:10.1214/aoms/1177703732;
+Tavolato and Isaksen 2015, doi:10.1002/qj.2440):
 
     ρ(d) = ½ d²  for |d| ≤ c,   c |d| − ½ c²  beyond;   weight = ρ'(d) / d = min(1, c / |d|)
 """
 
 import math
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol, Self, TypeVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -76,27 +77,36 @@ class Huber:
 Data = TypeVar("Data", bound=Observations)
 
 
-def background_std(trajectories: Float[Tensor, "n k c y x"]) -> Float[Tensor, "k c y 1"]:
-    """σ_b (SI, float64) by slot, channel and latitude from n trajectories x_b + δx begun from draws of B.
+@dataclass(frozen=True, eq=False)
+class BackgroundDraws:
+    """Draws δx_i of the error of a window's background states, which tell σ_b of any datum.
 
-    The root zonal mean square of the draws about their mean. A dozen draws give a σ_b uncertain by a fifth at a point,
-    but each latitude circle holds many independent samples of nearly the same variance, since B itself (climatological)
-    hardly depends on longitude. ValueError for fewer than two draws.
+    errors: (b, n, k, …), mean zero over n; first axis 1 for the same draws in every window. turns: each draw counts as
+    so many, turned by equal parts of the last axis. Two dozen draws give a σ_b uncertain by a seventh, and on a globe
+    B itself (climatological) hardly depends on longitude, so that a draw turned about the poles is another draw.
     """
-    if len(trajectories) < 2:
-        raise ValueError(f"{len(trajectories)} draw(s) of the background have no spread: draw at least 2, better 10")
-    return trajectories.var(dim=0).double().mean(-1, keepdim=True).sqrt()
 
+    errors: Float[Tensor, "b n k ..."]
+    turns: int = 1
 
-def background_std_at(
-    observations: Observations, std: Float[Tensor, "b k c y 1"], longitudes: int
-) -> Float[Tensor, "b p"]:
-    """σ_b of every datum: the root of H applied to the variance on a grid of so many longitudes.
+    @classmethod
+    def of(cls, trajectories: Float[Tensor, "b n k ..."], turns: int = 1) -> Self:
+        """Draws from n trajectories of each window, begun from draws of B. ValueError for fewer than two."""
+        if (count := trajectories.shape[1]) < 2:
+            raise ValueError(f"{count} draw(s) of the background have no spread: draw at least 2, better 10")
+        return cls(trajectories - trajectories.mean(1, keepdim=True), turns)
 
-    std: by member, or one for all (first axis 1).
-    """
-    members = len(observations.value)
-    return observations.hofx(std.square().expand(members, *std.shape[1:-1], longitudes)).sqrt()
+    def std(self, observations: Observations, background: Float[Tensor, "b k ..."]) -> Float[Tensor, "b p"]:
+        """σ_b (float64, units of the datum) about the backgrounds: the root of the variance, mean over turns."""
+        columns = background.shape[-1] // self.turns
+        variances = [self._variance(observations, background, turn * columns) for turn in range(self.turns)]
+        return torch.stack(variances).mean(0).sqrt()
+
+    def _variance(self, observations: Observations, background: Tensor, columns: int) -> Float[Tensor, "b p"]:
+        """Variance over the draws, turned by so many columns."""
+        turned = self.errors.roll(columns, -1).unbind(1)
+        hofx = torch.stack([observations.hofx(background + error).double() for error in turned])
+        return (hofx - hofx.mean(0)).square().sum(0) / (len(hofx) - 1)
 
 
 def background_check(

@@ -1,8 +1,8 @@
-"""What a descent method asks and is told: it is a coroutine that yields requests, so that many advance in one batch.
+"""Descent methods: coroutines that yield requests, so that many advance in one batch.
 
-A method works on one χ. It yields `Evaluate`, `Linearise` or `Multiply` and is sent the answer; `minimise` gathers the
-requests of all windows, answers each kind in one batch, and throws `LimitReached` where no evaluation is left. Each
-window has its own line search, history and stop.
+For example L-BFGS yields `Evaluate(χ)` at every step of its line search. A method works on one χ: it yields `Evaluate`,
+`Linearise` or `Multiply` and is sent the answer. `minimise` gathers the requests of all windows, answers each kind in
+one batch, and throws `LimitReached` where no evaluation is left. Each window has its own line search, history and stop.
 """
 
 import math
@@ -79,8 +79,8 @@ Request = Evaluate | Linearise | Multiply
 Search = Generator[Request, Any, Outcome]
 
 
-class Method(Protocol):
-    """A way to descend from a first point."""
+class Descent(Protocol):
+    """A descent method: a way from a first point to the minimum."""
 
     @property
     def evaluations(self) -> int:

@@ -24,7 +24,7 @@ from lara.config.experiments import (
     Experiment,
     Factors,
     Minimiser,
-    Observations,
+    ObservingNetwork,
     SingleObservation,
     Tuning,
     Verification,
@@ -62,7 +62,7 @@ __all__ = [
     "Forecaster",
     "GridShape",
     "Minimiser",
-    "Observations",
+    "ObservingNetwork",
     "Patience",
     "Phase",
     "Production",
@@ -105,7 +105,7 @@ class Config(Section):
     autoencoders: dict[Name, Autoencoder] = Field(description="autoencoders by name")
     forecaster: Forecaster = Field(Forecaster(), description="the forecaster")
     background_error: BackgroundError = Field(BackgroundError(), description="the background error covariance")
-    observations: Observations = Field(Observations(), description="the observing network")
+    observations: ObservingNetwork = Field(ObservingNetwork(), description="the observing network")
     quality_control: QualityControl = Field(QualityControl(), description="checks of the observations")
     minimiser: Minimiser = Field(Minimiser(), description="the minimiser")
     experiments: dict[Name, Experiment] = Field(description="cycled runs by name")
@@ -143,14 +143,11 @@ class Config(Section):
 
     @property
     def products(self) -> list[str]:
-        """Parts that the Climate Data Store keeps ERA5 in, of those the state has channels of."""
-        held = {"pressure-levels": self.state.upper_air and self.state.levels, "single-levels": self.state.surface}
-        return [name for name, channels in held.items() if channels]
+        """Parts of a month that the source is downloaded in; none where nothing is."""
+        return self.source.products(self.state)
 
     def deliveries(self, dataset: str) -> list[str]:
-        """What is downloaded for a dataset, one entry per month and product; nothing unless from that store."""
-        if self.source.kind != "cds":
-            return []
+        """What is downloaded for a dataset, one entry per month and product."""
         return [f"{dataset}/{product}/{month}" for month in self.months(dataset) for product in self.products]
 
     def _outer(self, dataset: str) -> tuple[datetime, datetime]:

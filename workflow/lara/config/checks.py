@@ -11,9 +11,8 @@ from datetime import timedelta
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from lara.config import cycle_checks, era5_checks
+from lara.config import cycle_checks
 from lara.config.sections import Autoencoder, Forecaster
-from lara.config.sources import Simulated
 from lara.variables import VARIABLES
 
 if TYPE_CHECKING:
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 
 Check = Callable[["Config"], Iterator[str]]
 
-SIMULATED_STEP_HOURS = 6
-LATITUDES = {21: 32, 31: 48, 42: 64, 63: 96, 85: 128}  # Gaussian rows by truncation; twice as many longitudes
 TAKEN = (
     ("autoencoders", "forecaster"),
     *(("experiments", name) for name in ("forecasts", "truth", "reconstruction")),
@@ -47,8 +44,8 @@ def uses(config: Config) -> Iterator[str]:
 
 
 def members(config: Config) -> Iterator[str]:
-    """A simulated member is one trajectory, whatever the year its calendar begins in: one dataset each."""
-    if not isinstance(config.source, Simulated):
+    """A member is one trajectory, whatever the year its calendar begins in: one dataset each."""
+    if not config.source.has_members:
         return
     for (a, first), (b, second) in combinations(config.datasets.items(), 2):
         if first.member != second.member:
@@ -61,30 +58,13 @@ def members(config: Config) -> Iterator[str]:
 
 
 def source(config: Config) -> Iterator[str]:
-    """The simulated atmosphere makes whole days of 6-hourly states on the Gaussian grid of its truncation."""
-    chosen = config.source
-    if not isinstance(chosen, Simulated):
-        return
-    if config.step_hours != SIMULATED_STEP_HOURS:
-        yield f"step_hours {config.step_hours}: the simulated source has a state every 6 h: set step_hours: 6"
-    for name, dataset in config.datasets.items():
-        for key, moment in (("begin", dataset.begin), ("end", dataset.end)):
-            if moment != moment.replace(hour=0, minute=0, second=0, microsecond=0):
-                yield f"datasets.{name}.{key} {moment}: the simulated source makes whole days: choose 00:00 UTC"
-    rows = LATITUDES.get(chosen.truncation)
-    if rows is None:
-        yield f"source.truncation {chosen.truncation} is not available: choose one of {sorted(LATITUDES)}"
-    elif (found := (config.grid.kind, config.grid.latitudes, config.grid.longitudes)) != ("gaussian", rows, 2 * rows):
-        yield (
-            f"grid {found}: the simulated source at truncation {chosen.truncation} has a gaussian grid of "
-            f"{rows} x {2 * rows}: set grid.kind, grid.latitudes and grid.longitudes to it"
-        )
-
-
-def era5(config: Config) -> Iterator[str]:
-    """What ERA5 has, whichever way it comes."""
-    if not isinstance(config.source, Simulated):
-        yield from (fault for check in era5_checks.CHECKS for fault in check(config))
+    """Periods of whole days where the source needs them, and whatever else it cannot give."""
+    if reason := config.source.whole_days:
+        for name, dataset in config.datasets.items():
+            for key, moment in (("begin", dataset.begin), ("end", dataset.end)):
+                if moment != moment.replace(hour=0, minute=0, second=0, microsecond=0):
+                    yield f"datasets.{name}.{key} {moment}: {reason}: choose 00:00 UTC"
+    yield from config.source.faults(config)
 
 
 def names(config: Config) -> Iterator[str]:
@@ -176,7 +156,6 @@ CHECKS: tuple[Check, ...] = (
     uses,
     members,
     source,
-    era5,
     names,
     networks,
     forecast_states,

@@ -177,8 +177,7 @@ def _forecasts(config: Config) -> int:
     begin, _ = config.period(chosen.reference)
     step, window = config.step_hours, shown.window_hours
     last_state = (config.datasets[shown.dataset].end - begin) / timedelta(hours=1) - step
-    first = shown.slots * shown.slot_hours - shown.slot_hours
-    starts = [start for start in range(first, 24 * shown.days, window) if start >= 24 * chosen.spin_up_days]
+    starts = [start for start in range(shown.span_hours, 24 * shown.days, window) if start >= 24 * chosen.spin_up_days]
     every = round(chosen.forecast_every_days * 24 / window)
     return sum(start + 24 * chosen.lead_days <= last_state for start in starts[::every])
 

@@ -1,4 +1,4 @@
-"""Checks of a configuration whose source is ERA5, from the Climate Data Store or from a Zarr store."""
+"""Checks of a configuration whose source is ERA5, whichever way it comes."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import combinations
 from typing import TYPE_CHECKING
-
-from lara.config.sources import Cds
 
 if TYPE_CHECKING:
     from lara.config import Config
@@ -17,7 +15,7 @@ LEVELS = (1, 2, 3, 5, 7, 10, 20, 30, 50, 70, *range(100, 251, 25), *range(300, 7
 
 
 def periods(config: Config) -> Iterator[str]:
-    """One reanalysis has one course of time: whole days of it, none in two datasets, and no members."""
+    """One reanalysis has one course of time: no part of it in two datasets, and no members."""
     if 24 % config.step_hours:
         yield f"step_hours {config.step_hours} does not divide a day: choose 1, 2, 3, 4, 6, 8, 12 or 24"
     for name, dataset in config.datasets.items():
@@ -25,9 +23,6 @@ def periods(config: Config) -> Iterator[str]:
             yield f"datasets.{name}.member {dataset.member}: ERA5 has one member: leave the key out"
         if dataset.begin < FIRST:
             yield f"datasets.{name}.begin {dataset.begin:%Y-%m-%d}: ERA5 begins in 1940: choose a later time"
-        for key, moment in (("begin", dataset.begin), ("end", dataset.end)):
-            if moment != moment.replace(hour=0, minute=0, second=0, microsecond=0):
-                yield f"datasets.{name}.{key} {moment}: months are downloaded by whole days: choose 00:00 UTC"
     for (a, first), (b, second) in combinations(config.datasets.items(), 2):
         if first.begin < second.end and second.begin < first.end:
             yield f"datasets.{b} {second.span} overlaps datasets.{a} {first.span}: part them in time"
@@ -39,16 +34,4 @@ def levels(config: Config) -> Iterator[str]:
         yield f"state.levels {unknown} are not among ERA5's {list(LEVELS)} hPa: choose from them"
 
 
-def grid(config: Config) -> Iterator[str]:
-    """Conservative regridding to a finer grid would show the cells of the coarser one."""
-    if not isinstance(config.source, Cds) or config.source.regrid != "conservative":
-        return
-    rows, columns = config.source.shape
-    if rows - 1 < config.grid.latitudes or columns < config.grid.longitudes:
-        yield (
-            f"source.grid {config.source.grid} has {rows} x {columns} points, fewer than the {config.grid.latitudes} x "
-            f"{config.grid.longitudes} of the model grid: ask for a finer one, or set source.regrid: bilinear"
-        )
-
-
-CHECKS: tuple[Callable[[Config], Iterator[str]], ...] = (periods, levels, grid)
+CHECKS: tuple[Callable[[Config], Iterator[str]], ...] = (periods, levels)

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
 from lara.config.sections import Count, Name, Positive, Section
 
-LATENT = ("l3dvar", "l4dvar")
-VARIATIONAL = (*LATENT, "3dvar", "4dvar")
+
+class Needs(NamedTuple):
+    """What a method of analysis needs: observations, which it then assimilates, a B, an autoencoder, one slot alone."""
+
+    observations: bool = False
+    background_error: bool = False
+    autoencoder: bool = False
+    one_slot: bool = False
+
+
+METHODS = {
+    "l3dvar": Needs(observations=True, background_error=True, autoencoder=True, one_slot=True),
+    "l4dvar": Needs(observations=True, background_error=True, autoencoder=True),
+    "4dvar": Needs(observations=True, background_error=True),
+    "3dvar": Needs(observations=True, background_error=True, one_slot=True),
+    "free": Needs(),
+    "autoencoder-only": Needs(autoencoder=True),
+}
+LATENT = tuple(name for name, needs in METHODS.items() if needs.observations and needs.autoencoder)
 MODEL_SPACE = "model"  # its name among the latent spaces, which have those of their autoencoders
 
 
@@ -20,7 +37,7 @@ class BackgroundError(Section):
     lead_hours: tuple[Count, Count] = Field((24, 48), description="lead times of a pair [h]")
 
 
-class Observations(Section):
+class ObservingNetwork(Section):
     """The twin experiment's network: fixed sites, denser over northern land, a part withheld."""
 
     columns: Count = Field(90, description="upper-air columns [1]")
@@ -121,9 +138,14 @@ class Experiment(Section):
     days: Count = Field(40, description="length of the cycled period, which begins with the first background [days]")
 
     @property
+    def needs(self) -> Needs:
+        """What its method needs."""
+        return METHODS[self.method]
+
+    @property
     def variational(self) -> bool:
-        """Whether it assimilates."""
-        return self.method in VARIATIONAL
+        """Whether it minimises a cost function, for which it needs a B."""
+        return self.needs.background_error
 
     @property
     def tuned(self) -> bool:
@@ -145,14 +167,18 @@ class Experiment(Section):
         """Time from one window's begin to the next [h]."""
         return (self.slots - self.overlap) * self.slot_hours
 
+    @property
+    def span_hours(self) -> int:
+        """Time from a window's first slot to its last, over which the model is run [h]."""
+        return (self.slots - 1) * self.slot_hours
+
     @model_validator(mode="after")
     def _consistent(self) -> Experiment:
-        needs = self.method in (*LATENT, "autoencoder-only")
-        if needs and self.autoencoder is None:
+        if self.needs.autoencoder and self.autoencoder is None:
             raise ValueError(f"method '{self.method}' needs an autoencoder: name one of `autoencoders`")
-        if not needs and self.autoencoder is not None:
+        if not self.needs.autoencoder and self.autoencoder is not None:
             raise ValueError(f"method '{self.method}' has no use for autoencoder '{self.autoencoder}': remove it")
-        if self.method.endswith("3dvar") and self.slots != 1:
+        if self.needs.one_slot and self.slots != 1:
             raise ValueError(f"{self.method} has one slot per window, not {self.slots}: set slots: 1 or another method")
         if self.overlap >= self.slots:
             raise ValueError(f"overlap {self.overlap} leaves no new slot of {self.slots}: choose less")
@@ -160,7 +186,7 @@ class Experiment(Section):
         return self
 
     def _ensemble(self) -> None:
-        if self.members > 1 and not self.variational:
+        if self.members > 1 and not self.needs.observations:
             raise ValueError(f"method '{self.method}' uses no observations to perturb: set members: 1")
         if self.posterior_vectors and (self.members > 1 or not self.variational):
             raise ValueError("posterior_vectors are for a single variational analysis: set members: 1, or remove them")

@@ -1,25 +1,63 @@
 """Sources of the atmosphere, one section each; `source.kind` says which one a run has.
 
-`passing` names the keys that change how states are had, not what they are: changing them repeats nothing.
+A section says of itself what others ask (`Provider`), so that a source is known in its own files alone. For example
+`fetch_only_keys` are settings that affect how the data are fetched but not the data: changing them triggers no re-run.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from lara.config.sections import Count, Positive, Section
+from lara.config import era5_checks
+from lara.config.sections import Count, Positive, Section, State
+
+if TYPE_CHECKING:
+    from lara.config import Config
 
 REGRID = "area-conservative, first order, or bilinear between points"
 PRELIMINARY = "ERA5T, the last three months or so, which may still be replaced: refused, or taken and marked"
 
 
-class Simulated(Section):
+STEP_HOURS = 6  # of the simulated atmosphere
+LATITUDES = {21: 32, 31: 48, 42: 64, 63: 96, 85: 128}  # Gaussian rows by truncation; twice as many longitudes
+
+
+class Provider(Section):
+    """What every source says of itself.
+
+    fetch_only_keys: settings that change how states are fetched and not the states. whole_days: the reason why datasets
+    must be of whole days, None where they need not. needs_download: whether jobs download before states are made.
+    has_members: whether a dataset is a member of its own, made from the seed of the run. month_at_once: whether a job
+    that makes states holds a month of them. minutes: what such a job may take.
+    """
+
+    fetch_only_keys: ClassVar[frozenset[str]] = frozenset()
+    whole_days: ClassVar[str | None] = None
+    needs_download: ClassVar[bool] = False
+    has_members: ClassVar[bool] = False
+    month_at_once: ClassVar[bool] = True
+    minutes: ClassVar[int] = 2880
+
+    def products(self, state: State) -> list[str]:
+        """Parts of a month that are downloaded apart from one another, for a state; none where nothing is."""
+        return []
+
+    def faults(self, config: Config) -> Iterator[str]:
+        """What of a configuration the source cannot give, each with the remedy."""
+        yield from ()
+
+
+class Simulated(Provider):
     """Simulated atmosphere: jcm (SPEEDY physics), independent members from perturbed starts."""
 
-    passing: ClassVar[frozenset[str]] = frozenset()
+    whole_days: ClassVar[str | None] = "the simulated source makes whole days"
+    has_members: ClassVar[bool] = True
+    month_at_once: ClassVar[bool] = False
+    minutes: ClassVar[int] = 240
 
     kind: Literal["simulated"] = Field("simulated", description="provider of the atmosphere")
     truncation: int = Field(21, description="triangular spectral truncation of the model (21, 31, 42, 63 or 85)")
@@ -29,6 +67,19 @@ class Simulated(Section):
     perturbation: Positive = Field(
         10.0, description="standard deviation of the noise on a member's first temperature [K]"
     )
+
+    def faults(self, config: Config) -> Iterator[str]:
+        """Other steps than 6 h, other grids than the Gaussian one of the truncation."""
+        if config.step_hours != STEP_HOURS:
+            yield f"step_hours {config.step_hours}: the simulated source has a state every 6 h: set step_hours: 6"
+        rows, grid = LATITUDES.get(self.truncation), config.grid
+        if rows is None:
+            yield f"source.truncation {self.truncation} is not available: choose one of {sorted(LATITUDES)}"
+        elif (found := (grid.kind, grid.latitudes, grid.longitudes)) != ("gaussian", rows, 2 * rows):
+            yield (
+                f"grid {found}: the simulated source at truncation {self.truncation} has a gaussian grid of "
+                f"{rows} x {2 * rows}: set grid.kind, grid.latitudes and grid.longitudes to it"
+            )
 
 
 class Patience(Section):
@@ -50,10 +101,21 @@ class Patience(Section):
         return self
 
 
-class Cds(Section):
+class Era5(Provider):
+    """ERA5, whichever way it comes."""
+
+    whole_days: ClassVar[str | None] = "months are downloaded by whole days"
+
+    def faults(self, config: Config) -> Iterator[str]:
+        """Periods, levels and members that ERA5 has not."""
+        yield from (fault for check in era5_checks.CHECKS for fault in check(config))
+
+
+class Cds(Era5):
     """ERA5 from the Climate Data Store; the key is in the environment or `~/.cdsapirc`, never here."""
 
-    passing: ClassVar[frozenset[str]] = frozenset({"cache", "keep", "requests", "patience"})
+    fetch_only_keys: ClassVar[frozenset[str]] = frozenset({"cache", "keep", "requests", "patience"})
+    needs_download: ClassVar[bool] = True
 
     kind: Literal["cds"] = Field(description="provider of the atmosphere")
     grid: str = Field(
@@ -82,11 +144,25 @@ class Cds(Section):
         east, north = (Fraction(part) for part in self.grid.split("/"))
         return int(180 / north) + 1, int(360 / east)
 
+    def products(self, state: State) -> list[str]:
+        """Parts that the store keeps ERA5 in, of those the state has channels of."""
+        held = {"pressure-levels": state.upper_air and state.levels, "single-levels": state.surface}
+        return [name for name, channels in held.items() if channels]
 
-class Zarr(Section):
+    def faults(self, config: Config) -> Iterator[str]:
+        """Conservative regridding to a finer grid, too, which would show the cells of the coarser one."""
+        yield from super().faults(config)
+        rows, columns = self.shape
+        coarser = rows - 1 < config.grid.latitudes or columns < config.grid.longitudes
+        if self.regrid == "conservative" and coarser:
+            yield (
+                f"source.grid {self.grid} has {rows} x {columns} points, fewer than the {config.grid.latitudes} x "
+                f"{config.grid.longitudes} of the model grid: ask for a finer one, or set source.regrid: bilinear"
+            )
+
+
+class Zarr(Era5):
     """ERA5 from a Zarr store in the layout of ARCO-ERA5 or WeatherBench 2, read without an account."""
-
-    passing: ClassVar[frozenset[str]] = frozenset()
 
     kind: Literal["zarr"] = Field(description="provider of the atmosphere")
     url: str = Field(description="path, or address (gs, s3, https) of the store")

@@ -55,13 +55,13 @@ class Picture:
 
     @property
     def module(self) -> str:
-        """Path of its file below the package, without ending."""
-        return "/".join(cast(ModuleType, self.file).__name__.split(".")[1:])
+        """Name of its file's module, such as "lara.figures.physics.budgets"."""
+        return cast(ModuleType, self.file).__name__
 
     @property
     def category(self) -> str:
         """Chapter of the report and of the page: the folder its file lies in."""
-        return self.module.split("/")[1].replace("_", " ")
+        return self.module.split(".")[-2].replace("_", " ")
 
     def caption(self, config: Config) -> str:
         """What it is to be read for, and of which run; n stands in the picture."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import xarray as xr
 
-from lara.experiment.comparing import CONTROLS, all_sums, block_length, shown_autoencoder
-from lara.experiment.run import Run, time
-from lara.verification import scores
+from lara.stages.experiments import CONTROLS, shown_autoencoder
+from lara.stages.run import Run, time
+from lara.stages.verification.comparison import all_sums, block_length
+from lara.verification import aggregation, scores
 
 
 def squared_errors(run: Run) -> xr.DataArray:
@@ -30,6 +31,12 @@ def structures(run: Run) -> dict[str, xr.Dataset]:
     """What was measured of the states of each control and experiment of the default suite."""
     names = [*CONTROLS, *run.config.suite("reanalysis")]
     return {name: xr.load_dataset(run.layout.structure(name)) for name in names}
+
+
+def finished(run: Run, statistic: aggregation.Statistic) -> dict[str, xr.Dataset]:
+    """Scores by one statistic of all months of each control and experiment of the default suite."""
+    found = structures(run)
+    return {name: statistic.finish(aggregation.of(statistic, one).sum("month")) for name, one in found.items()}
 
 
 def by_source(run: Run, found: dict[str, xr.Dataset]) -> xr.Dataset:

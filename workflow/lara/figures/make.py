@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from lara.experiment.run import Run
     from lara.figures import Picture
+    from lara.stages.run import Run
 
 
 def draw(run: Run, name: str) -> None:
@@ -41,7 +41,7 @@ def keep(run: Run, picture: Picture, shown: Any) -> Any:
 def _keep_fields(run: Run, name: str, fields: xr.Dataset) -> xr.Dataset:
     import xarray as xr
 
-    from lara.experiment.saving import write_dataset
+    from lara.stages.writing import write_dataset
 
     write_dataset(fields, run.layout.figure_fields(name))
     return xr.load_dataset(run.layout.figure_fields(name))

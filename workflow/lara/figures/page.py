@@ -14,7 +14,7 @@ from importlib.metadata import version
 from typing import Any
 
 from lara import figures, receipts
-from lara.experiment.run import Run
+from lara.stages.run import Run
 from lara.variables import VARIABLES
 
 STYLE = (

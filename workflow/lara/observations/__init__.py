@@ -1,1 +1,1 @@
-"""Who observes what, the one table of observations, and H."""
+"""Observations: the network, the one table, screening, and the operators H."""

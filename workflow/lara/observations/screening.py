@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
+from lara.observations.operators import observed_variables
 from lara.observations.table import PRESSURE, STATION, TIME, Flag
 from lara.observations.thinning import Thinning
-from lara.variables import VARIABLES
 
 BLACKLIST_COLUMNS = ("station", "variable", "begin", "end")
 
@@ -154,8 +154,9 @@ def _entry(line: dict[str, str]) -> Entry:
     begin, end = (_moment(cells.get(column, "")) for column in ("begin", "end"))
     if not station:
         raise ValueError("no station: name one")
-    if variable is not None and variable not in VARIABLES:
-        raise ValueError(f"variable '{variable}' is unknown: use one of {list(VARIABLES)}, or leave it empty for all")
+    known = observed_variables()
+    if variable is not None and variable not in known:
+        raise ValueError(f"variable '{variable}' is unknown: use one of {known}, or leave it empty for all")
     if begin is not None and end is not None and end <= begin:
         raise ValueError(f"end {end} is not after begin {begin}: correct either")
     return Entry(station, variable, begin, end)

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 
-from lara.observations import operators
+from lara.observations import batches
 from lara.observations.table import (
     COLUMNS,
     LATITUDE,
@@ -75,7 +75,7 @@ def _rows_of_one_time(network: pd.DataFrame, channels: Channels, error_std: dict
 def _observe(truth: StateStore, rows: pd.DataFrame, times: np.ndarray) -> Float[np.ndarray, "time row"]:
     states = torch.from_numpy(truth.at(times)).double()
     at_one_time = rows.assign(**{TIME: times[0], "ObsValue": 0.0})
-    h = operators.from_table(at_one_time, truth.grid, truth.channels, times[:1])
+    h = batches.from_table(at_one_time, truth.grid, truth.channels, times[:1])
     return h.repeat(len(times)).hofx(states[:, None]).numpy()
 
 

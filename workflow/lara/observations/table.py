@@ -15,18 +15,12 @@ import pyarrow as pa
 from jaxtyping import Bool, Float, Int64
 from pyarrow import parquet
 
-from lara.variables import VARIABLES
-
-STATION = "MetaData/stationIdentification"
-STATION_TYPE = "MetaData/stationType"
-TIME = "MetaData/dateTime"
-LATITUDE = "MetaData/latitude"
-LONGITUDE = "MetaData/longitude"
-PRESSURE = "MetaData/pressure"
+from lara.observations.columns import LATITUDE, LONGITUDE, PRESSURE, STATION, STATION_TYPE, TIME
+from lara.observations.operators import KINDS, observed_variables
 
 COLUMNS = {
     STATION: "str",
-    STATION_TYPE: "str",  # "surface" or "column"
+    STATION_TYPE: "str",  # one of `operators.KINDS`
     "variable": "str",  # our short names
     TIME: "datetime64[ns]",
     LATITUDE: "float64",  # degrees north
@@ -97,9 +91,7 @@ def validate(table: pd.DataFrame) -> pd.DataFrame:
         table = table[list(COLUMNS)].astype(COLUMNS).reset_index(drop=True)
     except (TypeError, ValueError) as error:
         raise ValueError(f"observation table holds a value of the wrong type: {error}") from error
-    upper_air = table["variable"].map({name: v.upper_air for name, v in VARIABLES.items()})
-    _require(table, "variable", upper_air.notna(), f"must be one of {list(VARIABLES)}")
-    _require(table, STATION_TYPE, table[STATION_TYPE].isin(["surface", "column"]), "must be surface or column")
+    aloft = _observed_aloft(table)
     _require(table, TIME, table[TIME].notna(), "must be a time")
     _require(table, LATITUDE, table[LATITUDE].between(-90, 90), "must lie in [-90, 90] degrees north")
     _require(
@@ -108,7 +100,7 @@ def validate(table: pd.DataFrame) -> pd.DataFrame:
         table[LONGITUDE].between(0, 360, inclusive="left"),
         "must lie in [0, 360) degrees east",
     )
-    pressure_fits = np.where(upper_air == True, table[PRESSURE] > 0, table[PRESSURE].isna())  # noqa: E712
+    pressure_fits = np.where(aloft == True, table[PRESSURE] > 0, table[PRESSURE].isna())  # noqa: E712
     _require(table, PRESSURE, pressure_fits, "must be positive (Pa) aloft and NaN at the surface")
     _require(
         table,
@@ -122,6 +114,23 @@ def validate(table: pd.DataFrame) -> pd.DataFrame:
     finite = np.isfinite(table["ObsValue"]) | np.isinf(table["ObsError"]) | (table["PreQC"] != 0)
     _require(table, "ObsValue", finite, "must be finite, or the datum carry an infinite ObsError or PreQC > 0")
     return table
+
+
+def _observed_aloft(table: pd.DataFrame) -> pd.Series:
+    """Whether a row has a pressure; ValueError for a variable that its station type, or none, observes."""
+    known = observed_variables()
+    _require(table, "variable", table["variable"].isin(known), f"must be one of {known}")
+    _require(table, STATION_TYPE, table[STATION_TYPE].isin(list(KINDS)), f"must be one of {list(KINDS)}")
+    aloft = _aloft(table)
+    _require(table, "variable", aloft.notna(), "must be one that its station type observes")
+    return aloft
+
+
+def _aloft(table: pd.DataFrame) -> pd.Series:
+    """Whether a row has a pressure, by its station type and variable; NaN where that type does not observe it."""
+    known = {(kind, name): aloft for kind, one in KINDS.items() for name, aloft in one.VARIABLES.items()}
+    keys = pd.MultiIndex.from_frame(table[[STATION_TYPE, "variable"]])
+    return pd.Series(known, dtype=object).reindex(keys).reset_index(drop=True)
 
 
 def _require(table: pd.DataFrame, column: str, good: np.ndarray | pd.Series, rule: str) -> None:
@@ -233,7 +242,7 @@ def effective_flags(
     """The flag of every datum after the analysis.
 
     `prior` are the `prior_flags`, `error_std` the error (SI) the analysis used, infinite throughout where nothing was
-    minimised; `rejected` marks what the background check took out.
+    assimilated; `rejected` marks what the background check took out.
     """
     cases = [prior != Flag.PASS, rejected, ~np.isfinite(error_std)]
     return np.select(cases, [prior, Flag.FGUESS, Flag.PASSIVE], Flag.PASS).astype(np.int64)

@@ -1,7 +1,7 @@
-"""Fewer data where they crowd: at most one per variable, level, time slot and cell of about equal area.
+"""Thinning and superobbing: at most one datum per variable, level, time slot and cell of about equal area.
 
-R is taken as diagonal, so data closer than their errors are correlated, or than the grid resolves, would count for
-more than they know (Liu and Rabier 2002, Q. J. R. Meteorol. Soc. 128, 1367-1386). `thin` keeps one datum of a cell;
+R is diagonal, so data closer together than their errors are correlated, or than the grid resolves, would be
+over-weighted (Liu and Rabier 2002, Q. J. R. Meteorol. Soc. 128, 1367-1386). `thin` keeps one datum of a cell;
 `superob` replaces its n data by their mean with the error of a mean of independent data,
 
     y = Σ y_i / n,   σ_o² = (Σ σ_i² / n) / n

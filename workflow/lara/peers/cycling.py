@@ -20,7 +20,7 @@ from lara.assimilation.analysis import Analysis
 from lara.assimilation.control import DiagonalControl
 from lara.assimilation.cycle import Model, Scheme, Start, assimilate, cycle
 from lara.assimilation.gaussnewton import GaussNewton
-from lara.assimilation.search import Method, Tolerance
+from lara.assimilation.search import Descent, Tolerance
 from lara.assimilation.trajectory import autonomous
 from lara.assimilation.window import Window, windows
 from lara.peers.ours import BEGIN, STEP, PointObservations
@@ -77,7 +77,7 @@ def tuned(twin: Twin, slots: int, overlap: int, spin_up: int) -> float:
     return CANDIDATES[int(errors.filtered[errors.last > spin_up].mean(0).argmin())]
 
 
-def _scheme(std: Float[Tensor, " b"], n: int, method: Method) -> Scheme:
+def _scheme(std: Float[Tensor, " b"], n: int, method: Descent) -> Scheme:
     return Scheme(Model(autonomous(lorenz96)), DiagonalControl(std.square()[:, None].expand(-1, n)), method)
 
 

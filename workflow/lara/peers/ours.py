@@ -20,7 +20,7 @@ from lara.assimilation.cycle import Model, Scheme, cost_function
 from lara.assimilation.gaussnewton import GaussNewton
 from lara.assimilation.lbfgs import LBFGS
 from lara.assimilation.minimise import Minimum, minimise
-from lara.assimilation.search import Method, Tolerance
+from lara.assimilation.search import Descent, Tolerance
 from lara.assimilation.window import Window
 from lara.peers.problems import LinearGaussian
 
@@ -109,7 +109,7 @@ class PointObservations:
 
 
 TOLERANCES = (1e-6, 1e-7, 1e-8)  # of |∇J|
-METHODS: dict[str, Callable[[Tolerance], Method]] = {
+METHODS: dict[str, Callable[[Tolerance], Descent]] = {
     "L-BFGS": lambda tolerance: LBFGS(history=20, evaluations=1000, tolerance=tolerance),
     "Gauss-Newton": lambda tolerance: GaussNewton(
         evaluations=4, inner=500, inner_tolerance=tolerance.gradient, tolerance=tolerance

@@ -1,4 +1,4 @@
-"""How others lay ERA5 out: the names of variables and coordinates, their units, the order of rows and columns.
+"""Layouts of ERA5 elsewhere: the names of variables and coordinates, their units, the order of rows and columns.
 
 Variables go by the long names of CDS, WeatherBench 2 and ARCO-ERA5 (`lara.variables`), by our short ones or by
 those of GRIB; units by CF (Eaton et al. 2024, CF-1.12) or by ECMWF's spelling, "m**2 s**-2".

@@ -1,4 +1,4 @@
-"""Where the points of a GRIB message lie, and in which order: flag table 3.4 of WMO's Manual on Codes 306.
+"""Mesh of a GRIB message: its points and their order, by flag table 3.4 of WMO's Manual on Codes 306.
 
 Edition 1 has room for three decimals of a degree: rows 1.40625° apart are written as 1.406° apart, and
 coordinates computed from that drift by 0.06° over a grid. Coordinates are therefore never taken from a message:

@@ -1,4 +1,4 @@
-"""What makes states data: a part of a store (say a month) is written, read back, and sealed by a receipt.
+"""Sealing: each part of a store, say a month, is written, read back, and marked complete by a receipt file.
 
 The receipt is written last, with the size and digest of each file of the part; rewriting any of it withdraws that
 receipt first. It may name times that the source lacks: gaps.

@@ -1,1 +1,1 @@
-"""How good an analysis or a forecast is: scores, departures from observations, significance, figures."""
+"""Verification of analyses and forecasts: scores, departures from observations, significance, figures."""

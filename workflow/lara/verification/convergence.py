@@ -1,4 +1,4 @@
-"""How much work a minimiser needs to come near the minimum of J, window by window.
+"""Convergence of minimisers: the work to come near the minimum of J, window by window.
 
 With J* the lowest value that any minimisation of a window found, run far beyond need, and J_k the lowest one found in
 the first k evaluations, the excess is J_k / J* - 1. A minimisation is counted until its excess is at most a given

@@ -1,4 +1,4 @@
-"""How far a background error covariance is from diagonal, from samples of the errors.
+"""Diagonality of a background error covariance, from samples of the errors.
 
 With d_ai sample a = 1 … N of the error at element i, s = d / std about zero, as B is estimated, and correlations
 C_ij = ⟨s_i s_j⟩,

@@ -26,10 +26,11 @@ from jaxtyping import Float, Int
 
 from lara.verification.significance import block_bootstrap
 
+PREFIX = "ensemble"
 SUMS = ("variance", "squared_error", "crps")
 
 
-def ensemble_sums(
+def sums(
     members: Float[np.ndarray, "member time channel lat lon"],
     truth: Float[np.ndarray, "time channel lat lon"],
     shares: xr.DataArray,
@@ -46,15 +47,15 @@ def ensemble_sums(
     """
     _check(members, truth, (len(times), len(channels), *shares.shape[1:]))
     stamps, share = np.asarray(times, "datetime64[ns]"), shares.values
-    sums = np.empty((len(SUMS), len(share), len(times), len(channels)))
+    found = np.empty((len(SUMS), len(share), len(times), len(channels)))
     ranks = np.empty((len(share), len(times), len(channels), len(members) + 1))
     for i, stamp in enumerate(stamps):
         ensemble, target = np.sort(members[:, i].astype(np.float64), axis=0), truth[i].astype(np.float64)
-        sums[:, :, i] = np.einsum("scyx,ryx->src", _scores(ensemble, target), share)
+        found[:, :, i] = np.einsum("scyx,ryx->src", _scores(ensemble, target), share)
         rank = _rank(ensemble, target, generator(str(stamp.astype("datetime64[m]"))))
         ranks[:, i] = [[np.bincount(r.ravel(), part.ravel(), len(members) + 1) for r in rank] for part in share]
     dims = ("region", "time", "channel")
-    fields: dict[str, Any] = {name: (dims, table) for name, table in zip(SUMS, sums, strict=True)}
+    fields: dict[str, Any] = {name: (dims, table) for name, table in zip(SUMS, found, strict=True)}
     fields |= {"ranks": ((*dims, "rank"), ranks), "count": (("time",), np.ones(len(times)))}
     labels: dict[str, Any] = {"region": shares["region"].values, "rank": np.arange(len(members) + 1)}
     return xr.Dataset(fields).assign_coords(time=stamps, channel=list(channels), **labels)

@@ -1,4 +1,4 @@
-"""Lags: is a series of states nearest to the truth of its own time?
+"""Timing errors: the lag at which a series of states agrees best with the truth, zero where times are right.
 
     MSE(k) = mean over t of ⟨(x(t) − x_true(t + k Δt))²⟩,    lag = argmin_k MSE(k)
 
@@ -12,10 +12,11 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
+PREFIX = "lags"
 LAGS = (-2, -1, 0, 1, 2)
 
 
-def lag_sums(
+def sums(
     states: Float[np.ndarray, "time channel lat lon"],
     truth: Float[np.ndarray, "time channel lat lon"],
     share: Float[np.ndarray, "lat lon"],
@@ -40,7 +41,16 @@ def _mse(state: np.ndarray, truth: np.ndarray, share: np.ndarray) -> Float[np.nd
     return np.einsum("cyx,yx->c", (state.astype(np.float64) - truth) ** 2, share)
 
 
-def best_lag(sums: xr.Dataset) -> int:
-    """The lag of least error of summed sums (lag, channel), every channel in units of its own mean over lags."""
+def finish(sums: xr.Dataset) -> xr.Dataset:
+    """Of summed sums: `mse` (channel, lag; SI²) and `best_lag` (steps), that of least error over all channels.
+
+    Every channel counts in units of its own mean over lags.
+    """
     relative = sums["squared_error"] / sums["squared_error"].mean("lag")
-    return int(relative.mean("channel").idxmin("lag"))
+    best = relative.mean("channel").idxmin("lag")
+    return xr.Dataset({"mse": sums["squared_error"] / sums["count"], "best_lag": best})
+
+
+def best_lag(sums: xr.Dataset) -> int:
+    """The lag of least error of summed sums, in steps."""
+    return int(finish(sums)["best_lag"])

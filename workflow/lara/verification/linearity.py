@@ -1,4 +1,4 @@
-"""How nearly affine a decoder D is around a latent state z.
+"""Linearity of a decoder D around a latent state z.
 
     r(k) = D(z + k Δz) − D(z),    correlation(k) = corr(r(k), k r(1)),    ratio(k) = ‖r(k)‖₁ / ‖k r(1)‖₁
 

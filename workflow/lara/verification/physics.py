@@ -1,13 +1,9 @@
-"""Physics of states and increments: geostrophic and hydrostatic balance, and global budgets.
+"""Global budgets of mass, moisture and energy, and their drift and jumps.
 
-    geostrophic    Σ|δv − k × ∇δφ / f|² / Σ|δv|²                        30° to 70° of both hemispheres, by level
-    hydrostatic    Σ(δΔφ − R δT̄_v ln(p₂/p₁))² / Σ(δΔφ)²                 by layer between levels p₁ < p₂
-    budgets        ⟨msl⟩,   ⟨∫ q dp⟩ / g,   ⟨∫ (c_p T + ½|v|² + L q) dp⟩ / g
+    ⟨msl⟩,   ⟨∫ q dp⟩ / g,   ⟨∫ (c_p T + ½|v|² + L q) dp⟩ / g
 
-⟨⟩ area mean, T̄_v mean virtual temperature of the two levels, integrals by trapezia over the levels there are: budgets
-are of that layer, and the mean sea level pressure stands for mass. Imbalances are roots of ratios of sums, 0 in
-balance; the layers are thick and friction and curvature are real, so what counts is the difference from the same ratio
-of perfect increments, truth less background (Lorenc 2003, doi:10.1256/qj.02.132, on balance of increments).
+⟨⟩ area mean, integrals by trapezia over the levels there are: budgets are of that layer, and the mean sea level
+pressure stands for mass.
 """
 
 from __future__ import annotations
@@ -15,17 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import torch
 import xarray as xr
 from jaxtyping import Float
 
-from lara.covariance.harmonics import Harmonics
 from lara.grid import Grid
 from lara.state import Channels
 from lara.verification import trends
 
-GAS, HEAT, LATENT, GRAVITY, ROTATION = 287.05, 1004.7, 2.501e6, 9.80665, 7.292e-5  # SI
-BAND = (30.0, 70.0)
+HEAT, LATENT, GRAVITY = 1004.7, 2.501e6, 9.80665  # SI
 States = Float[np.ndarray, "time channel lat lon"]
 
 
@@ -50,69 +43,6 @@ def _column(
     """⟨∫ f dp⟩ of a variable over its levels."""
     values = of(states[:, channels.select(name)].astype(np.float64))
     return np.trapezoid(np.einsum("tlyx,yx->tl", values, share), 100.0 * np.array(channels.levels(name)), axis=1)
-
-
-def balance_sums(states: States, background: States, channels: Channels, grid: Grid) -> xr.Dataset:
-    """Sums over space of increments states − background: residual and size of wind (time, level) and thickness.
-
-    `geostrophic_residual`, `wind` (time, level; m² s⁻²), `hydrostatic_residual`, `thickness` (time, layer; m⁴ s⁻⁴),
-    where the states have the variables; `layer` is the lower level (hPa).
-    """
-    held, found = set(channels.variables), xr.Dataset()
-    if {"z", "u", "v"} <= held:
-        found = found.merge(_geostrophic(states - background, channels, grid))
-    if {"z", "t"} <= held:
-        found = found.merge(_hydrostatic(states, background, channels, grid))
-    return found
-
-
-@torch.no_grad()
-def _geostrophic(increment: States, channels: Channels, grid: Grid) -> xr.Dataset:
-    harmonics, levels = Harmonics.of(grid), channels.levels("u")
-    z, u, v = (increment[:, [channels.index(name, level) for level in levels]].astype(np.float64) for name in "zuv")
-    phi = torch.from_numpy(z)
-    coriolis = 2 * ROTATION * np.sin(np.deg2rad(grid.latitude))[:, None]
-    east, north = (part.numpy() / coriolis for part in harmonics.wind(phi, torch.zeros_like(phi)))
-    inside = (np.abs(grid.latitude) >= BAND[0]) & (np.abs(grid.latitude) <= BAND[1])
-    share = grid.area_weights * inside[:, None] / (grid.area_weights * inside[:, None]).sum()
-    residual, size = (
-        np.einsum("tlyx,yx->tl", part, share) for part in ((u - east) ** 2 + (v - north) ** 2, u**2 + v**2)
-    )
-    fields = {"geostrophic_residual": (("time", "level"), residual), "wind": (("time", "level"), size)}
-    return xr.Dataset(fields, {"level": levels})
-
-
-def _hydrostatic(states: States, background: States, channels: Channels, grid: Grid) -> xr.Dataset:
-    share, levels = grid.area_shares, channels.levels("t")
-    z = [channels.index("z", level) for level in levels]
-    height = (states[:, z] - background[:, z]).astype(np.float64)
-    warmth = _virtual(states, channels) - _virtual(background, channels)
-    thick = height[:, :-1] - height[:, 1:]
-    depth = np.log(np.array(levels[1:]) / np.array(levels[:-1]))[:, None, None]
-    residual = thick - GAS * 0.5 * (warmth[:, :-1] + warmth[:, 1:]) * depth
-    sums = {"hydrostatic_residual": residual, "thickness": thick}
-    fields = {key: (("time", "layer"), np.einsum("tlyx,yx->tl", part**2, share)) for key, part in sums.items()}
-    return xr.Dataset(fields, {"layer": levels[1:]})
-
-
-def _virtual(states: States, channels: Channels) -> Float[np.ndarray, "time level lat lon"]:
-    """Virtual temperature (K), of dry air where there is no humidity."""
-    temperature = states[:, channels.select("t")].astype(np.float64)
-    if "q" not in channels.variables:
-        return temperature
-    return temperature * (1 + 0.608 * states[:, channels.select("q")])
-
-
-def imbalance(sums: xr.Dataset) -> xr.Dataset:
-    """`geostrophic` (level) and `hydrostatic` (layer) imbalance of summed sums; NaN without increments."""
-    names = {"geostrophic": ("geostrophic_residual", "wind"), "hydrostatic": ("hydrostatic_residual", "thickness")}
-    return xr.Dataset(
-        {
-            name: (sums[residual] / sums[size].where(sums[size] > 0)) ** 0.5
-            for name, (residual, size) in names.items()
-            if residual in sums
-        }
-    )
 
 
 def drift(series: xr.DataArray) -> tuple[float, float]:

@@ -16,6 +16,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
+PREFIX = "scores"
 SUMS = (
     "error",
     "squared_error",
@@ -26,7 +27,7 @@ SUMS = (
 )
 
 
-def score_sums(
+def sums(
     states: Float[np.ndarray, "time channel lat lon"],
     truth: Float[np.ndarray, "time channel lat lon"],
     climatology: Float[np.ndarray, "time channel lat lon"],

@@ -18,11 +18,12 @@ from torch import Tensor
 
 from lara.covariance.harmonics import Harmonics
 
+PREFIX = "spectra"
 SUMS = ("power", "truth_power", "cross")
 
 
 @torch.no_grad()
-def spectral_sums(
+def sums(
     states: Float[np.ndarray, "time channel lat lon"],
     truth: Float[np.ndarray, "time channel lat lon"],
     harmonics: Harmonics,

@@ -1,4 +1,4 @@
-"""Symptoms: which fault of a reanalysis its diagnostics show, each by the one diagnostic that only it moves.
+"""Symptoms: each fault of a reanalysis by the one diagnostic that responds to that fault only.
 
 biased      the mean error of some channel is a large share of its RMSE
 smoothed    the highest third of the wavenumbers has lost more power than the reconstruction's smoothing explains
@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from lara.verification import lags, physics, spectra
+from lara.verification import aggregation, lags, physics, spectra
 
 BIAS_SHARE = 0.5  # of the RMSE
 POWER_LOST = 0.5  # ratio to the truth's
@@ -31,8 +31,9 @@ def found(sums: xr.Dataset, measured: xr.Dataset, floor: xr.Dataset) -> dict[str
     `sums` are score sums (time, channel) of the globe; `measured` and `floor` sums of spectra and lags by month, as
     `experiment.structure` leaves them, of the analyses and of the truth's reconstruction.
     """
-    power, least = (spectra.finish(one[[*spectra.SUMS, "count"]].sum("month"))["ratio"] for one in (measured, floor))
-    steps = shifted(measured[["lag_squared_error"]].rename(lag_squared_error="squared_error").sum("month"))
+    of_both = (aggregation.of(spectra, one).sum("month") for one in (measured, floor))
+    power, least = (spectra.finish(one)["ratio"] for one in of_both)
+    steps = shifted(aggregation.of(lags, measured).sum("month"))
     verdict = {
         "biased": biased(sums["error"], sums["squared_error"]),
         "smoothed": smoothed(power.isel(wavenumber=slice(1, None)), least.isel(wavenumber=slice(1, None))),
@@ -62,7 +63,7 @@ def smoothed(ratio: xr.DataArray, floor: xr.DataArray | None = None) -> list[str
 
 
 def shifted(sums: xr.Dataset) -> int:
-    """Steps by which times are off, 0 where they are right, of summed `lags.lag_sums`.
+    """Steps by which times are off, 0 where they are right, of summed `lags.sums`.
 
     A lag counts where it leaves clearly less error than none: a series that knows nothing of the truth is as far from
     it at any time.

@@ -16,10 +16,11 @@ from jaxtyping import Float
 EDGES = np.arange(-8.0, 8.001, 0.1)
 QUANTILES = (0.001, 0.01, 0.05, 0.5, 0.95, 0.99, 0.999)
 THRESHOLD = 2.0
+PREFIX = "tails"
 SUMS = ("counts", "truth_counts", "hits", "misses", "false_alarms", "rest")
 
 
-def tail_sums(
+def sums(
     anomalies: Float[np.ndarray, "time channel lat lon"],
     truth: Float[np.ndarray, "time channel lat lon"],
     share: Float[np.ndarray, "lat lon"],

@@ -1,4 +1,4 @@
-"""How many windows a second does assimilating several at once make, and what does a gradient of J cost then?"""
+"""Throughput of batches: windows per second, and the cost of a gradient of J, where several are assimilated at once."""
 
 import pandas as pd
 

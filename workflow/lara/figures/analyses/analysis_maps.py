@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from lara.depends.inputs import Inputs
 from lara.figures import maps, style
 
 if TYPE_CHECKING:
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from lara.config import Config
-    from lara.experiment.run import Run
     from lara.layout import Layout
+    from lara.stages.states import RunWithStates
 
 TARGET = "all"
 KEPT_AS = "nc"
@@ -26,11 +27,11 @@ CAPTION = "One analysis on the map: the increment should sit where the sites are
 def inputs(config: Config, layout: Layout) -> list[Path]:
     """Archive and truth of the reference experiment, and the sites."""
     reference = config.verification.reference
-    truth = layout.dataset_receipt(config.experiments[reference].dataset)
+    truth = Inputs(config, layout).truth(reference)
     return [layout.archive_receipt(reference), truth, layout.sites]
 
 
-def gather(run: Run) -> xr.Dataset:
+def gather(run: RunWithStates) -> xr.Dataset:
     """First headline channel at the first slot of the window in the middle of the reference's scored period, SI.
 
     `truth`, `background`, `analysis`, `increment`, `land` (latitude, longitude); `site_latitude`, `site_longitude`,
@@ -39,8 +40,8 @@ def gather(run: Run) -> xr.Dataset:
     import xarray as xr
 
     from lara import store
-    from lara.experiment.comparing import middle_window
-    from lara.experiment.scoring import states_of
+    from lara.stages.experiments import middle_window
+    from lara.stages.states import states_of
 
     name, mapped = run.config.verification.reference, run.config.verification.headline[0]
     archive = store.open_archive(run.layout.archive(name)).sel(time=[middle_window(run, name).fresh[0]])

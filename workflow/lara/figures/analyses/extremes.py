@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from lara.config import Config
-    from lara.experiment.run import Run
     from lara.layout import Layout
+    from lara.stages.run import Run
 
 TARGET = "figures"
 KEPT_AS = "nc"
@@ -35,8 +35,7 @@ def gather(run: Run) -> xr.Dataset:
     from lara.figures import gathering
     from lara.verification import tails
 
-    found = {n: tails.finish(one[list(tails.SUMS)].sum("month")) for n, one in gathering.structures(run).items()}
-    return gathering.by_source(run, found).sel(channel=list(run.config.verification.headline))
+    return gathering.by_source(run, gathering.finished(run, tails)).sel(channel=list(run.config.verification.headline))
 
 
 def draw(fields: xr.Dataset) -> Figure:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from lara.config import Config
-    from lara.experiment.run import Run
     from lara.layout import Layout
+    from lara.stages.run import Run
 
 TARGET = "figures"
 KEPT_AS = "nc"
@@ -42,13 +42,15 @@ def gather(run: Run) -> xr.Dataset:
     """
     import xarray as xr
 
-    from lara.experiment import osse
-    from lara.experiment.comparing import evaluation_begin
     from lara.figures import gathering
+    from lara.stages.experiments import evaluation_begin
+    from lara.stages.verification import paired_table
     from lara.verification import scores
 
     names, headline = run.config.suite("osse"), list(run.config.verification.headline)
-    squares = [scores.finish(osse.analysis_sums(run, name))["rmse"].sel(channel=headline) ** 2 for name in names]
+    squares = [
+        scores.finish(paired_table.analysis_sums(run, name))["rmse"].sel(channel=headline) ** 2 for name in names
+    ]
     truth = xr.concat(squares, pd.Index(names, name="experiment")).resample(time="1D").mean() ** 0.5
     departures = [_withheld(run, name, headline) for name in names]
     withheld = xr.concat(departures, pd.Index(names, name="experiment"), join="outer").reindex(time=truth["time"])

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from lara.config import Config
-    from lara.experiment.run import Run
     from lara.layout import Layout
+    from lara.stages.run import Run
 
 TARGET = "figures"
 KEPT_AS = "nc"
@@ -41,14 +41,17 @@ def gather(run: Run) -> xr.Dataset:
     """
     import xarray as xr
 
-    from lara.experiment import osse
     from lara.figures import gathering
+    from lara.stages.verification import paired_table
     from lara.verification.significance import rmse_interval
 
     names = run.config.suite("osse")
-    errors = {"forecast": osse.forecast_errors(run, names), "analysis": osse.analysis_errors(run, names)}
+    errors = {
+        "forecast": paired_table.forecast_errors(run, names),
+        "analysis": paired_table.analysis_errors(run, names),
+    }
     found = {
-        part: rmse_interval(squares, osse.block_of(squares), run.generator("bootstrap"), dim)
+        part: rmse_interval(squares, paired_table.block_of(squares), run.generator("bootstrap"), dim)
         for (part, squares), dim in zip(errors.items(), ("init", "time"), strict=True)
     }
     both = xr.merge([one.rename({key: f"{part}_{key}" for key in one}) for part, one in found.items()])

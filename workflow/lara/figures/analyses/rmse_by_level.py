@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from lara.config import Config
-    from lara.experiment.run import Run
     from lara.layout import Layout
+    from lara.stages.run import Run
 
 TARGET = "all"
 KEPT_AS = "nc"
@@ -30,8 +30,8 @@ def inputs(config: Config, layout: Layout) -> list[Path]:
 
 def gather(run: Run) -> xr.Dataset:
     """`rmse`, `low`, `high` (experiment, channel) after the spin-up, with `floor` (channel), SI."""
-    from lara.experiment.comparing import evaluation_begin
     from lara.figures import gathering
+    from lara.stages.experiments import evaluation_begin
     from lara.verification.significance import rmse_interval
 
     scored = gathering.squared_errors(run).sel(time=slice(evaluation_begin(run), None))

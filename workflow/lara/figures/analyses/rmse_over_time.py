@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from lara.config import Config
-    from lara.experiment.run import Run
     from lara.layout import Layout
+    from lara.stages.run import Run
 
 TARGET = "all"
 KEPT_AS = "nc"
@@ -33,8 +33,8 @@ def inputs(config: Config, layout: Layout) -> list[Path]:
 
 def gather(run: Run) -> xr.Dataset:
     """`significance.evaluate` of the analyses (experiment, time, channel), with `floor` (channel), SI."""
-    from lara.experiment.comparing import evaluation_begin
     from lara.figures import gathering
+    from lara.stages.experiments import evaluation_begin
     from lara.verification.significance import evaluate
 
     squares, begin = gathering.squared_errors(run), evaluation_begin(run)

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from lara.config import Config
-    from lara.experiment.run import Run
     from lara.layout import Layout
+    from lara.stages.run import Run
 
 TARGET = "figures"
 KEPT_AS = "nc"
@@ -33,9 +33,9 @@ def gather(run: Run) -> xr.Dataset:
     from lara.figures import gathering
     from lara.verification import spectra
 
-    sums = ["power", "truth_power", "cross", "count"]
-    found = {name: spectra.finish(one[sums].sum("month")) for name, one in gathering.structures(run).items()}
-    fields = gathering.by_source(run, found).sel(channel=list(run.config.verification.headline))
+    fields = gathering.by_source(run, gathering.finished(run, spectra)).sel(
+        channel=list(run.config.verification.headline)
+    )
     return fields[["ratio", "coherence"]]
 
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from lara.config import Config
-    from lara.experiment.run import Run
     from lara.layout import Layout
+    from lara.stages.run import Run
 
 TARGET = "uncertainty"
 KEPT_AS = "nc"
@@ -43,7 +43,8 @@ def gather(run: Run, case: str) -> xr.Dataset:
     """`ensemble.evaluate` of an ensemble."""
     import xarray as xr
 
-    from lara.experiment.comparing import block_length, evaluation_begin
+    from lara.stages.experiments import evaluation_begin
+    from lara.stages.verification.comparison import block_length
     from lara.verification import ensemble
 
     sums, begin = xr.load_dataset(run.layout.ensemble_scores(case)), evaluation_begin(run, case)

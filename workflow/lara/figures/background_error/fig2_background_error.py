@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
     from lara.config import Config
-    from lara.experiment.run import Run
     from lara.layout import Layout
+    from lara.stages.run import Run
 
 TARGET = "figures"
 KEPT_AS = "nc"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lara.depends.inputs import Inputs
 from lara.figures import maps, style
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
     from lara.assimilation.window import Window
     from lara.config import Config
-    from lara.experiment.run import Run
     from lara.layout import Layout
+    from lara.stages.networks import RunWithNetworks
 
 TARGET = "figures"
 KEPT_AS = "nc"
@@ -27,15 +28,12 @@ STATES = (("background", (0, 0)), ("analysis", (0, 3)), ("forecast", (1, 0)))
 
 
 def inputs(config: Config, layout: Layout) -> list[Path]:
-    """Archive and feedback of the reference experiment, its networks and its B."""
+    """Archive and feedback of the reference experiment, and all that its windows are made of."""
     name = config.verification.reference
-    chosen = config.experiments[name]
-    made = [layout.statistics, layout.weights("forecaster"), layout.weights(chosen.space)]
-    errors = [layout.background_error(chosen.space), *([layout.tuning(name)] if chosen.tuned else [])]
-    return [*made, *errors, layout.archive_receipt(name), layout.feedback(name)]
+    return [*Inputs(config, layout).windows(name), layout.feedback(name)]
 
 
-def gather(run: Run) -> xr.Dataset:
+def gather(run: RunWithNetworks) -> xr.Dataset:
     """Fields of the first headline channel in the middle window of the reference experiment; SI and latent units.
 
     `background`, `analysis`, `forecast`, `increment` (latitude, longitude); `latent_background`, `latent_analysis`,
@@ -46,8 +44,8 @@ def gather(run: Run) -> xr.Dataset:
     import xarray as xr
 
     from lara import store
-    from lara.experiment.comparing import middle_window
-    from lara.experiment.scoring import states_of
+    from lara.stages.experiments import middle_window
+    from lara.stages.states import states_of
 
     name, mapped = run.config.verification.reference, run.config.verification.headline[0]
     window = middle_window(run, name)
@@ -64,7 +62,7 @@ def gather(run: Run) -> xr.Dataset:
     return xr.Dataset(fields | shown, coordinates, attributes | {"observations": used})
 
 
-def _forecast(run: Run, analysis: np.ndarray, window: Window) -> np.ndarray:
+def _forecast(run: RunWithNetworks, analysis: np.ndarray, window: Window) -> np.ndarray:
     """The next background (1, c, y, x): the analysis one window later."""
     import torch
 
@@ -73,26 +71,26 @@ def _forecast(run: Run, analysis: np.ndarray, window: Window) -> np.ndarray:
         return run.forecast(run.tensor(analysis), window.fresh[:1], steps).cpu().numpy()
 
 
-def _latent(run: Run, states: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _latent(run: RunWithNetworks, states: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Background, analysis and background std of COMPONENT (row, column)."""
     import torch
 
-    from lara.experiment import covariance
-    from lara.experiment.scheme import factors
+    from lara.stages.covariance import background_error
+    from lara.stages.covariance.factors import factors
 
     name = run.config.verification.reference
     space = run.config.experiments[name].space
     encode, _ = run.encoding(space)
     with torch.no_grad():
         latent = {key: encode(run.tensor(states[key]))[0, COMPONENT] for key in ("background", "analysis")}
-    variance = factors(run, name).background * covariance.load(run, space)["variance"][COMPONENT]
+    variance = factors(run, name).background * background_error.load(run, space)["variance"][COMPONENT]
     return {f"latent_{key}": z.cpu().numpy() for key, z in latent.items()} | {"latent_std": np.sqrt(variance)}
 
 
-def _departures(run: Run, name: str, begin: np.datetime64, channel: str) -> tuple[dict[str, object], int]:
+def _departures(run: RunWithNetworks, name: str, begin: np.datetime64, channel: str) -> tuple[dict[str, object], int]:
     """Innovations of a channel at a window's first slot with their places, and how many data the window used."""
-    from lara.experiment.run import hours
     from lara.observations import table as tables
+    from lara.stages.run import hours
 
     feedback = tables.read_feedback(run.layout.feedback(name), cycle=begin)
     used = feedback[feedback["EffectiveQC"] == tables.Flag.PASS]

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from lara.config import Config
-    from lara.experiment.run import Run
     from lara.layout import Layout
+    from lara.stages.run import Run
 
 TARGET = "peers"
 KEPT_AS = "csv"
@@ -29,7 +29,7 @@ def inputs(config: Config, layout: Layout) -> list[Path]:
 
 def gather(run: Run) -> pd.DataFrame:
     """Rows of problem, n, observations, package, method, error (1), seconds (s), and `goal`, the error asked for."""
-    from lara.experiment.peers import GOAL
+    from lara.stages.benchmarks.peers import GOAL
 
     return pd.read_csv(run.layout.comparison("linear_gaussian")).assign(goal=GOAL)
 

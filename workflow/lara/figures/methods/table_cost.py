@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from lara.config import Config
-    from lara.experiment.run import Run
     from lara.layout import Layout
+    from lara.stages.run import Run
 
 TARGET = "figures"
 KEPT_AS = "csv"
@@ -48,7 +48,7 @@ def gather(run: Run) -> pd.DataFrame:
 
 
 def _cost(run: Run, name: str) -> dict[str, object]:
-    from lara.experiment.comparing import evaluation_begin
+    from lara.stages.experiments import evaluation_begin
 
     chosen = run.config.experiments[name]
     health, timings = (pd.read_parquet(path) for path in (run.layout.health(name), run.layout.timings(name)))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from lara.depends.inputs import Inputs
 from lara.figures import style
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from lara.config import Config
-    from lara.experiment.run import Run
     from lara.layout import Layout
+    from lara.stages.run import Run
 
 TARGET = "exp4_forecast_autoencoder"
 KEPT_AS = "nc"
@@ -34,9 +35,7 @@ APART = 0.12  # between experiments at one lead
 def inputs(config: Config, layout: Layout) -> list[Path]:
     """Scores of the suite `bootstrap` and of its reference, with the errors of their autoencoders."""
     names = [config.bootstrap.reference or "", *config.suite("bootstrap")] if config.suite("bootstrap") else []
-    spaces = {name: config.experiments[name].space for name in names}
-    made = [(layout.scores(name), layout.forecast_scores(name), layout.errors(s)) for name, s in spaces.items()]
-    return [path for paths in made for path in paths]
+    return [path for name in names for path in Inputs(config, layout).bootstrap(name)]
 
 
 def gather(run: Run) -> xr.Dataset:
@@ -46,11 +45,11 @@ def gather(run: Run) -> xr.Dataset:
     """
     import xarray as xr
 
-    from lara.experiment import osse
+    from lara.stages.verification import paired_table
 
     reference = run.config.bootstrap.reference or ""
     names = [reference, *run.config.suite("bootstrap")]
-    table = osse.compare(run, names, reference).rename(columns={"method": "experiment"})
+    table = paired_table.compare(run, names, reference).rename(columns={"method": "experiment"})
     scores = table.set_index(["experiment", "channel", "lead_days"])[SCORES].to_xarray()
     scores = scores.sel(experiment=names, channel=list(run.config.verification.headline))
     errors = [xr.load_dataset(run.layout.errors(run.config.experiments[name].space)) for name in names]

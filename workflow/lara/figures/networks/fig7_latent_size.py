@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from lara.depends.inputs import Inputs
 from lara.figures import style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from lara.config import Config
-    from lara.experiment.run import Run
     from lara.layout import Layout
+    from lara.stages.run import Run
 
 TARGET = "fig7_latent_size"
 KEPT_AS = "csv"
@@ -31,9 +32,7 @@ LOOKS = {"transformer": (style.RED, "o", "autoencoder"), "pca": (style.GREEN, "s
 
 def inputs(config: Config, layout: Layout) -> list[Path]:
     """Scores of the suite `sizes`, with the errors and B of each autoencoder."""
-    spaces = {name: config.experiments[name].space for name in config.suite("sizes")}
-    made = [(layout.scores(name), layout.errors(s), layout.background_error(s)) for name, s in spaces.items()]
-    return [path for paths in made for path in paths]
+    return [path for name in config.suite("sizes") for path in Inputs(config, layout).size(name)]
 
 
 def gather(run: Run) -> pd.DataFrame:
@@ -49,11 +48,11 @@ def gather(run: Run) -> pd.DataFrame:
 def _row(run: Run, name: str) -> dict[str, object]:
     import xarray as xr
 
-    from lara.experiment import covariance
+    from lara.stages.covariance import background_error
     from lara.verification.correlation import mean_off_diagonal
 
     space = run.config.experiments[name].space
-    errors, b = xr.load_dataset(run.layout.errors(space)), covariance.load(run, space)
+    errors, b = xr.load_dataset(run.layout.errors(space)), background_error.load(run, space)
     chosen = [c.name for c in run.channels.channels if c.variable in DYNAMICAL]
     ratio = (errors["rmse"] / errors["change_std"]).sel(channel=chosen)
     return {
@@ -71,7 +70,8 @@ def _analysis_error(run: Run, name: str) -> dict[str, object]:
     """RMSE of the analyses of an experiment after the spin-up, with its interval."""
     import xarray as xr
 
-    from lara.experiment.comparing import block_length, evaluation_begin
+    from lara.stages.experiments import evaluation_begin
+    from lara.stages.verification.comparison import block_length
     from lara.verification import scores
     from lara.verification.significance import rmse_interval
 

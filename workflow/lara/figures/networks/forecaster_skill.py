@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from lara.config import Config
-    from lara.experiment.run import Run
     from lara.layout import Layout
+    from lara.stages.run import Run
 
 TARGET = "all"
 KEPT_AS = "nc"
@@ -34,7 +34,7 @@ def gather(run: Run) -> xr.Dataset:
     """`ratio` (lead_time, channel) of the RMSE to that of persistence (1); attrs: `n` forecasts."""
     import xarray as xr
 
-    from lara.experiment.run import hours
+    from lara.stages.run import hours
 
     errors = xr.load_dataset(run.layout.errors("forecaster"))
     leads = [hours(h) for h in LEADS if hours(h) in errors["lead_time"].values]

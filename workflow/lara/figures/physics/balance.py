@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from lara.config import Config
-    from lara.experiment.run import Run
     from lara.layout import Layout
+    from lara.stages.run import Run
 
 TARGET = "figures"
 KEPT_AS = "nc"
@@ -30,14 +30,14 @@ def inputs(config: Config, layout: Layout) -> list[Path]:
 
 
 def gather(run: Run) -> xr.Dataset:
-    """Imbalances by `physics.imbalance`, `kinetic_energy` and `tendency` where measured (source, …); attrs: n."""
+    """Imbalances by `balance.finish`, `kinetic_energy` and `tendency` where measured (source, …); attrs: n."""
     from lara.figures import gathering
-    from lara.verification import physics
+    from lara.verification import balance
 
-    found = {}
+    found = gathering.finished(run, balance)
     for name, one in gathering.structures(run).items():
         others = [key for key in ("kinetic_energy", "tendency") if key in one]
-        found[name] = physics.imbalance(one).merge(one[others])
+        found[name] = found[name].merge(one[others])
     return gathering.by_source(run, found)
 
 

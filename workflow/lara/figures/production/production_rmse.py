@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from lara.config import Config
-    from lara.experiment.run import Run
     from lara.layout import Layout
+    from lara.stages.run import Run
 
 TARGET = "production"
 KEPT_AS = "nc"
@@ -36,8 +36,8 @@ def gather(run: Run) -> xr.Dataset:
     """`rmse` (experiment, time, channel) of days, SI; attrs: `evaluation_begin`, `joined` (where streams join)."""
     import xarray as xr
 
-    from lara.experiment.comparing import evaluation_begin
     from lara.figures import gathering
+    from lara.stages.experiments import evaluation_begin
 
     begin = evaluation_begin(run, run.config.suite("production")[0])
     series = xr.load_dataset(run.layout.production("series.nc"))[["rmse"]]

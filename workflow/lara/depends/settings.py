@@ -1,0 +1,114 @@
+"""Keys of the configuration that a result depends on: a change of their values makes it again, any other does not.
+
+For example `Settings(config).experiment("l4dvar")` holds the keys of the minimiser and not those of figures. The rules
+take these values as parameters, archives and restarts state `analyses` of the same.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from lara.config import Cds, Chunk, Config
+from lara.config.experiments import MODEL_SPACE
+
+CUTTING = ("days", "suite")  # keys of an experiment that change no analysis
+SCHEME = ("method", "latent_covariance", "slots", "slot_hours", "overlap", "increment_form", "model_error")
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Values, as JSON, of the keys that results depend on beyond their inputs."""
+
+    config: Config
+
+    @cached_property
+    def values(self) -> Values:
+        """The whole configuration."""
+        return self.config.model_dump(mode="json")
+
+    def of(self, *keys: str) -> Values:
+        """The values of keys such as "forecaster" or "autoencoders.main"; KeyError for one that is not there."""
+        return {key: copy.deepcopy(_value(self.values, key.split("."))) for key in keys}
+
+    def dataset(self, name: str) -> Values:
+        """Of the states of a dataset."""
+        if self.config.source.has_members:
+            return self.of("seed", "step_hours", "source", "state", "grid", f"datasets.{name}")
+        return self.of("step_hours", "state", "grid", f"datasets.{name}") | self.source()
+
+    def source(self) -> Values:
+        """Of states of a source: not the keys for fetching them, which change no value."""
+        own: Values = self.values["source"]
+        return {"source": {key: value for key, value in own.items() if key not in self.config.source.fetch_only_keys}}
+
+    def delivery(self, name: str) -> Values:
+        """Of a delivery "dataset/product/month"; all that its states depend on where GRIB is not kept.
+
+        States cannot be made again of GRIB that is gone.
+        """
+        dataset, product, month = name.split("/")
+        source = self.source()["source"]
+        assert isinstance(self.config.source, Cds)
+        asked = {"source": {key: source[key] for key in ("kind", "grid", "preliminary")}}
+        own = asked if self.config.source.keep else {"source": source, **self.of("grid")}
+        channels = ("levels", "upper_air") if product == "pressure-levels" else ("surface",)
+        chosen = self.of("step_hours", *(f"state.{key}" for key in channels))
+        return own | chosen | {"days": self.config.days(dataset, month)}
+
+    def autoencoder(self, name: str) -> Values:
+        """Of the weights of an autoencoder, beside the states or forecasts they are trained on."""
+        own = self.of("seed", f"autoencoders.{name}")
+        for key in ("corrections", "forecast_days"):
+            own[f"autoencoders.{name}"].pop(key)
+        return own
+
+    def forecaster(self) -> Values:
+        """Of the weights of the forecaster."""
+        own = self.of("seed", "forecaster")
+        own["forecaster"].pop("relaxation_days")
+        return own
+
+    def corrections(self, space: str) -> int | None:
+        """Of an encoding, beyond the weights; None in model space."""
+        return None if space == MODEL_SPACE else self.config.autoencoders[space].corrections
+
+    def analyses(self, name: str) -> Values:
+        """Of the analyses of an experiment, beyond its own keys."""
+        found = self.of("seed", "step_hours", "grid", "state", "minimiser", "quality_control")
+        found["relaxation_days"] = self.config.forecaster.relaxation_days
+        chosen = self.config.experiments[name]
+        found["corrections"] = self.corrections(chosen.space)
+        found["headline"] = list(self.config.verification.headline) if chosen.has_spread else None
+        return found
+
+    def experiment(self, name: str) -> Values:
+        """Of all that a cycled experiment leaves; which suite asks for it is no such thing."""
+        own = {key: value for key, value in self.values["experiments"][name].items() if key != "suite"}
+        return {"experiment": own, "archive": self.values["archive"], "analyses": self.analyses(name)}
+
+    def chunk(self, name: str, chunk: Chunk) -> Values:
+        """Of a cycled chunk: where it and its stream begin, not where others end."""
+        own = self.experiment(name)
+        own["experiment"].pop("days")
+        first = self.config.production.streams[name][chunk.stream].first
+        return own | {"chunk": [str(moment) for moment in (first, chunk.begin, chunk.end)]}
+
+    def tuning(self, name: str) -> Values:
+        """Of a search for factors: the scheme of an experiment, not the period it is for."""
+        own = self.of("step_hours", "forecaster.relaxation_days", "minimiser", "tuning", "quality_control.huber")
+        chosen = self.config.experiments[name]
+        own["corrections"] = self.corrections(chosen.space)
+        return own | {key: getattr(chosen, key) for key in SCHEME}
+
+    def structure(self, name: str) -> Values:
+        """Of the structure of an experiment's analyses: the times that are looked at."""
+        days = self.config.spin_up_days(name)
+        return {"spin_up_days": days, **self.of("verification", "forecaster.relaxation_days")}
+
+
+def _value(values: Values, path: list[str]) -> Any:
+    return _value(values[path[0]], path[1:]) if path else values

@@ -1,0 +1,1 @@
+"""Stage `benchmarks`: what methods, readers and whole runs cost."""

@@ -1,0 +1,1 @@
+"""Stage `covariance`: background error of every space, and the factors on it."""

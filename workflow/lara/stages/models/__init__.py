@@ -1,0 +1,1 @@
+"""Stage `models`: networks trained, and their errors measured."""

@@ -1,0 +1,1 @@
+"""Stage `observations`: simulated, screened, and read as an analysis is given them."""

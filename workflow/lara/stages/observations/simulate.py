@@ -1,0 +1,41 @@
+"""Simulated observations of a run: the network, and what it sees of a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from lara.observations import table as tables
+from lara.observations.network import draw_network
+from lara.observations.simulate import simulate
+from lara.stages.observations.observation_error import instrument
+from lara.stages.observations.stretches import stretches
+from lara.stages.run import Run
+from lara.stages.states import RunWithStates
+
+
+def write_sites(run: Run) -> None:
+    """Write the observing network."""
+    run.layout.sites.parent.mkdir(parents=True, exist_ok=True)
+    draw_sites(run).to_parquet(run.layout.sites, index=False)
+
+
+def draw_sites(run: Run) -> pd.DataFrame:
+    """The fixed observing network."""
+    wanted = run.config.observations
+    return draw_network(
+        run.grid, wanted.columns, wanted.surface_stations, wanted.withheld_fraction, run.generator("sites")
+    )
+
+
+def write_observations(run: RunWithStates, dataset: str) -> None:
+    """Write the observations of a dataset."""
+    tables.write(simulate_observations(run, dataset), run.layout.observations(dataset))
+
+
+def simulate_observations(run: RunWithStates, dataset: str) -> Iterator[pd.DataFrame]:
+    """Observations of a dataset at all its times, some days after another."""
+    truth, sites, std = run.store(dataset), pd.read_parquet(run.layout.sites), instrument(run)
+    for times in stretches(truth.times):
+        yield simulate(truth, sites, times, std, run.config.seed)

@@ -1,0 +1,1 @@
+"""Stage `reanalysis`: cycled experiments, their archives and what becomes of them."""

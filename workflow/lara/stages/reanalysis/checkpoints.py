@@ -1,0 +1,148 @@
+"""What a cycling job has done so far, on disk, so that a killed one goes on from its last checkpoint.
+
+A folder holds `ledger.jsonl`, one line per window as soon as it is analysed; feedback and members in parts, one per
+checkpoint; and `checkpoint.safetensors`, written last. Whatever is newer than the checkpoint is made again. Results
+are gathered from these parts by killed and unkilled jobs alike, so that both leave the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+
+from lara import receipts
+from lara.assimilation.cycle import Start
+from lara.observations import table as tables
+from lara.stages.reanalysis import restart as restarts
+from lara.stages.reanalysis.restart import Restart, RestartError
+from lara.stages.writing import write_dataset
+
+_LOG = logging.getLogger(__name__)
+
+LEDGER, CHECKPOINT = "ledger.jsonl", "checkpoint.safetensors"
+
+
+@dataclass(eq=False)
+class Journal:
+    """The notes of one job in `folder`; `identity` is the digest of all its result depends on."""
+
+    folder: Path
+    identity: str
+    _feedback: list[pd.DataFrame] = field(default_factory=list)
+    _members: list[xr.DataArray] = field(default_factory=list)
+
+    def resume(self, device: torch.device) -> Restart | None:
+        """The last checkpoint, with all that is newer removed; None, and an empty folder, where there is none."""
+        try:
+            found = self.load(device) if (self.folder / CHECKPOINT).exists() else None
+        except RestartError as fault:
+            _LOG.warning("cycling begins anew: %s", fault)
+            found = None
+        if found is None:
+            self.clear()
+            return None
+        for part in self._parts("feedback", "members"):
+            if _number(part) > found.done:
+                part.unlink()
+        kept = (self.folder / LEDGER).read_bytes().splitlines(keepends=True)[: found.done]
+        receipts.write_bytes(self.folder / LEDGER, b"".join(kept))
+        return found
+
+    def add(
+        self, rows: Sequence[dict[str, Any]], costs: dict[str, float], feedback: pd.DataFrame, members: Any = None
+    ) -> None:
+        """Append a window's ledger to the disk; its feedback and members (xr.DataArray) wait for the checkpoint."""
+        line = json.dumps({"rows": [_plain(row) for row in rows], "costs": costs})
+        with (self.folder / LEDGER).open("a") as file:
+            file.write(line + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self._feedback.append(feedback)
+        if members is not None:
+            self._members.append(members)
+
+    def checkpoint(self, done: int, start: Start) -> None:
+        """Write what waits, then where to go on after `done` windows."""
+        tables.write_feedback(self._feedback, self._part("feedback", done, "parquet"))
+        receipts.sync(self._part("feedback", done, "parquet"))
+        if self._members:
+            path = self._part("members", done, "nc")
+            write_dataset(xr.concat(self._members, "time").to_dataset(), path)
+            receipts.sync(path)
+        restarts.save(self.folder / CHECKPOINT, Restart(done, start), self.identity)
+        self._feedback.clear()
+        self._members.clear()
+
+    def load(self, device: torch.device) -> Restart:
+        """The last checkpoint. RestartError where there is none, or one of something else."""
+        return restarts.load(self.folder / CHECKPOINT, self.identity, device)
+
+    def clear(self) -> None:
+        """Begin with an empty folder."""
+        self.discard()
+        self.folder.mkdir(parents=True)
+
+    def discard(self) -> None:
+        """Forget all, the checkpoint first: what is half removed is not gone on from."""
+        (self.folder / CHECKPOINT).unlink(missing_ok=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def feedback(self) -> Iterator[pd.DataFrame]:
+        """Every datum of the windows up to the last checkpoint, cycle after cycle."""
+        for part in self._parts("feedback"):
+            yield from tables.feedback_parts(part)
+
+    def members(self) -> xr.Dataset:
+        """What was kept of members up to the last checkpoint."""
+        return xr.concat([xr.load_dataset(part) for part in self._parts("members")], "time")
+
+    def ledger(self) -> pd.DataFrame:
+        """One row per window and member."""
+        rows = [row for line in ledger_lines(self.folder) for row in line["rows"]]
+        return pd.DataFrame(rows).astype({"begin": "datetime64[ns]"})
+
+    def costs(self) -> pd.DataFrame:
+        """Seconds and memory, one row per window."""
+        lines = ledger_lines(self.folder)
+        return pd.DataFrame([{"begin": line["rows"][0]["begin"], **line["costs"]} for line in lines]).astype(
+            {"begin": "datetime64[ns]"}
+        )
+
+    def _part(self, kind: str, done: int, suffix: str) -> Path:
+        return self.folder / f"{kind}-{done:08d}.{suffix}"
+
+    def _parts(self, *kinds: str) -> list[Path]:
+        return sorted(part for kind in kinds for part in self.folder.glob(f"{kind}-*.*") if part.suffix != ".part")
+
+
+def ledger_lines(folder: Path) -> list[dict[str, Any]]:
+    """Lines of the ledger in a folder that are whole; the last of a running job may not be."""
+    path = folder / LEDGER
+    raw = path.read_bytes() if path.exists() else b""
+    return [json.loads(line) for line in raw.splitlines(keepends=True) if line.endswith(b"\n")]
+
+
+def _number(part: Path) -> int:
+    return int(part.stem.split("-")[1])
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """A row as JSON keeps it, numbers to the bit."""
+    return {key: _scalar(value) for key, value in row.items()}
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, np.datetime64):
+        return str(value)
+    return value.item() if isinstance(value, np.generic) else value

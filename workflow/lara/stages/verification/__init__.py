@@ -1,0 +1,1 @@
+"""Stage `verification`: scores of a run and what is told from them."""
