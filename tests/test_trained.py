@@ -75,7 +75,16 @@ def observed(run, name):
     everything = ObservationReader(run, name, chosen.dataset)(window).to("cpu")
     used = torch.nonzero(everything.used[0])[:, 0]
     few = used[np.linspace(0, len(used) - 1, DATA).round().astype(int)]
-    return replace(everything, **{key: field[:, few] for key, field in vars(everything).items()})
+    parts = tuple(part_of(part, few) for part in everything.parts)
+    fields = {key: getattr(everything, key)[:, few] for key in ("slot", "value", "error_std")}
+    return replace(everything, **fields, parts=parts)
+
+
+def part_of(part, few):
+    """The data of an operator that are in `few`, sorted columns of the batch, in their new columns."""
+    kept = torch.nonzero(torch.isin(part.column[0], few))[:, 0]
+    chosen = part.each(lambda field: field[:, kept])
+    return replace(chosen, column=torch.searchsorted(few, chosen.column))
 
 
 def test_the_networks_are_trained(finished):
