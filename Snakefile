@@ -8,6 +8,7 @@ exp4_forecast_autoencoder, which train networks of their own.
 """
 
 import sys
+from pathlib import Path
 
 from snakemake.utils import min_version
 
@@ -16,7 +17,7 @@ sys.setrecursionlimit(100_000)  # chains of cycling jobs are deeper than Python'
 
 if not workflow.config_settings.configfiles:
 
-    configfile: "config/config.yaml"
+    configfile: Path(workflow.basedir, "config", "config.yaml")
 
 
 report: "workflow/report/workflow.rst"

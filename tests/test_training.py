@@ -33,6 +33,7 @@ PLAN = Plan(
     validate_every=2,
     validation_samples=4,
     seed=7,
+    precision="32-true",
 )
 
 

@@ -1,4 +1,4 @@
-"""Where a run keeps its files: the one list of names below `results/<name>/`, used by the rules and by the commands."""
+"""Layout of a run: the one list of names below `results/<name>/`, used by the rules and by the commands."""
 
 from __future__ import annotations
 

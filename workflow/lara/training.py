@@ -56,7 +56,7 @@ class Plan:
     validate_every: int
     validation_samples: int
     seed: int
-    precision: str = "32-true"
+    precision: str
 
     @property
     def steps(self) -> int:

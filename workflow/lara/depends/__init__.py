@@ -1,1 +1,1 @@
-"""What depends on what: one answer for the rules, which plan by it, and for archives and restarts, which state it."""
+"""Dependencies of results: one answer for the rules, which plan by it, and for archives and restarts that state it."""

@@ -1,4 +1,4 @@
-"""How results are kept: NetCDF whole or not at all, and beside every figure the arrays it shows."""
+"""Results on disk: NetCDF whole or not at all, and beside every figure the arrays it shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast an archive is written and read, beside bare arrays of the same content.
+"""Rates at which an archive is written and read, beside bare arrays of the same content.
 
 Ways take turns on the same month of an experiment, after one turn that does not count. What is written is flushed to
 the disk (fsync), what is read was read just before, so that disks count where they must and nowhere else. Bare arrays

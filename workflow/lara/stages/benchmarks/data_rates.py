@@ -1,4 +1,4 @@
-"""How fast data come in: training batches by several readers, and months of GRIB through the steps of their ingestion.
+"""Rates of data: training batches by several readers, and months of GRIB through the steps of their ingestion.
 
 Readers and steps take turns on the same data, after one turn that does not count; rates are those of the median turn.
 Readers are compared by the clock on the wall, for some of them use several threads; steps of ingestion, which use one,

@@ -1,7 +1,7 @@
-"""What a configuration costs, before anything is spent: hours, device memory, disk space and files of its larger jobs.
+"""Estimate of a configuration's cost before it is run: hours, device memory, disk space and files of its larger jobs.
 
-Operations are counted without computing (`work`). Hours follow from what jobs of the same kind took for their
-operations, or bytes, in a run that was measured on the same machine. Disk space is that of uncompressed float32
+Operations are counted without computing (`operation_counts`). Hours follow from what jobs of the same kind took for
+their operations, or bytes, in a run that was measured on the same machine. Disk space is that of uncompressed float32
 states, and of tables what their rows take in the default run. An analysis counts with the most evaluations it may take.
 """
 

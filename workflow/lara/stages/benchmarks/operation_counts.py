@@ -1,4 +1,4 @@
-"""What a pass through a network costs, counted without computing: on fake tensors, which have a shape and no values.
+"""Operations and memory of a pass through a network, counted on fake tensors, which have a shape and no values.
 
 A product of matrices (m, k) and (k, n) counts 2mkn operations. A backward pass takes as many again for the gradient in
 the input and as many for that in the weights. Meanwhile all tensors that the forward pass saves for it are held.

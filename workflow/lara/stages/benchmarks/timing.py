@@ -1,4 +1,4 @@
-"""How long ways to do the same thing take: they take turns, and the first turn, which fills caches, does not count."""
+"""Timing of several ways to do one thing: they take turns, and the first turn, which fills caches, does not count."""
 
 from __future__ import annotations
 

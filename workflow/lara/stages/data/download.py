@@ -1,4 +1,4 @@
-"""What a run asks of the Climate Data Store, and how it gets there.
+"""Downloads of a run from the Climate Data Store, one delivery after another.
 
 A delivery "<dataset>/<product>/<month>" is the part of a month that belongs to a dataset, on pressure levels or single
 levels, in one GRIB file. What lies at its path and passes the check is never downloaded again.

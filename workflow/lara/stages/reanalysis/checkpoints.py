@@ -1,4 +1,4 @@
-"""What a cycling job has done so far, on disk, so that a killed one goes on from its last checkpoint.
+"""Checkpoints of a cycling job: its work so far, on disk, so that a killed job resumes from the last one.
 
 A folder holds `ledger.jsonl`, one line per window as soon as it is analysed; feedback and members in parts, one per
 checkpoint; and `checkpoint.safetensors`, written last. Whatever is newer than the checkpoint is made again. Results

@@ -1,4 +1,4 @@
-"""What is asked of an analysis after it is made: how many data it listened to, and how uncertain it is.
+"""Posterior diagnostics of an analysis: degrees of freedom for signal, and posterior spread.
 
 Both need the Hessian at the analysis (`lara.assimilation.posterior`) and cost about as much as the analysis itself, so
 they are done every few windows, or where an experiment asks for its posterior spread.

@@ -1,4 +1,4 @@
-"""What a cycled experiment is made from: the attributes of its archive, and the identity that restarts are checked by.
+"""Provenance of a cycled experiment: the attributes of its archive, and the identity that restarts are checked by.
 
 Neither knows how the work is cut into jobs or which suite asks for it: the same analyses have the same provenance.
 """

@@ -1,4 +1,4 @@
-"""How far a running reanalysis is, from what its jobs leave on disk: receipts, ledgers, locks and logs."""
+"""Status of a running reanalysis, from what its jobs leave on disk: receipts, ledgers, locks and logs."""
 
 from __future__ import annotations
 

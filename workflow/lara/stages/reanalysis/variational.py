@@ -1,4 +1,4 @@
-"""How an experiment analyses a window: model, covariances, minimiser and checks, from configuration and files."""
+"""Variational analysis of a window: model, covariances, minimiser and checks, from configuration and files."""
 
 from __future__ import annotations
 

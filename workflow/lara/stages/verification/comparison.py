@@ -1,4 +1,4 @@
-"""What may be compared in a run: experiments of one suite over identical times, from their saved scores alone.
+"""Comparisons within a run: experiments of one suite over identical times, from their saved scores alone.
 
 The configuration gives all experiments of a suite one period of one dataset, hence the same truth and the same times.
 """

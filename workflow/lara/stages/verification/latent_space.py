@@ -1,4 +1,4 @@
-"""What the decoder of a run makes of latent states: influence of components, balance, affinity.
+"""Decoder of a run, probed by latent states: influence of components, balance, affinity.
 
 Each function gives the arrays of one figure of Fan et al. (2026, doi:10.1126/sciadv.aea4248): latent_influence (5A),
 imbalanced_input (5B), affine (6A) and linear_range (6B). States are of the test period.

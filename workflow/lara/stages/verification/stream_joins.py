@@ -1,4 +1,4 @@
-"""Where streams join: how far the later one's spin-up is from what the earlier one published, and jumps at the join.
+"""Joins of streams: the later one's spin-up less what the earlier one published, and jumps of the analysis at the join.
 
 The unit of a difference is the spread of the analyses where the archive has one, else the RMSE of the earlier stream's
 analyses against the truth, over the same times. Chunks are read one after the other, a day at a time.

@@ -1,4 +1,4 @@
-"""What RMSE does not tell of analyses: spectra, tails, lags, balance, budgets and the noise of first forecasts.
+"""Structure of analyses that RMSE does not show: spectra, tails, lags, balance, budgets, noise of first forecasts.
 
 Sources are the experiments of the default suite and two controls over the same times: `truth`, and `reconstruction`,
 the truth once through the autoencoder of the reference experiment. Increments are analyses less their background; those
