@@ -12,6 +12,7 @@ from lara.grid import Grid
 from lara.stages.networks import RunWithNetworks
 from lara.state import Channels
 from repository import tiny
+from trainings import STEP
 
 torch.set_num_threads(1)
 
@@ -38,6 +39,18 @@ def shared_data():
     if not folder.is_dir():
         pytest.skip(f"no sample observation files at {folder}")
     return folder
+
+
+@pytest.fixture
+def stores(make_store):
+    """Two datasets of 9 and 5 times; every value is the number of the state, the second from 100 on."""
+
+    def numbered(name, begin, first, count):
+        numbers = np.arange(first, first + count, dtype=np.float32)
+        states = np.broadcast_to(numbers[:, None, None, None], (count, 6, 8, 16)).copy()
+        return make_store(name, np.datetime64(begin, "ns") + STEP * np.arange(count), states)
+
+    return [numbered("one", "2001-01-01", 0, 9), numbered("two", "2001-02-01", 100, 5)]
 
 
 @pytest.fixture(scope="session")

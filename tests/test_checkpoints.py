@@ -1,13 +1,12 @@
 """Checkpoints: a training goes on from the latest that is whole, and from no other."""
 
+import json
 import logging
-from dataclasses import replace
 
 import pytest
 
-import test_training
 from lara.checkpoints import Checkpoints
-from test_training import PLAN, Killed, content, last_step, stores, train  # noqa: F401
+from trainings import PLAN, Killed, content, kept_steps, train
 
 AT_NINE = 10  # steps after which a training is killed: checkpoints of steps 6 and 9 lie there
 
@@ -38,22 +37,21 @@ DAMAGES = [empty, halved, text, tail_zeroed, block_zeroed]
 
 
 @pytest.fixture
-def killed(tmp_path, stores):  # noqa: F811
+def killed(tmp_path, stores):
     """Folder of a training that was killed after its third checkpoint."""
     with pytest.raises(Killed):
         train(tmp_path, stores, kill_at=AT_NINE)
-    assert last_step(tmp_path) == 9
+    assert kept_steps(tmp_path) == [6, 9]
     return tmp_path
 
 
 def latest(folder):
-    return max(
-        folder.glob("checkpoint-*.json"), key=lambda path: int(path.read_text().split('"step": ')[1].split("\n")[0])
-    )
+    """Receipt of the latest checkpoint."""
+    return max(folder.glob("checkpoint-*.json"), key=lambda path: json.loads(path.read_text())["step"])
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(tmp_path_factory, killed, stores, damage, caplog):  # noqa: F811
+def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(tmp_path_factory, killed, stores, damage, caplog):
     """Weights and curves byte for byte those of an undisturbed run, from step 6 in place of 9."""
     file = latest(killed).with_suffix(".ckpt")
     file.write_bytes(damage(file.read_bytes()))
@@ -65,7 +63,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(tmp_path_factory
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_where_both_are_damaged_training_begins_anew_with_a_line_for_each(killed, stores, damage, caplog):  # noqa: F811
+def test_where_both_are_damaged_training_begins_anew_with_a_line_for_each(killed, stores, damage, caplog):
     """No exception, the same weights, and both files named."""
     files = sorted(killed.glob("*.ckpt"))
     for file in files:
@@ -76,7 +74,7 @@ def test_where_both_are_damaged_training_begins_anew_with_a_line_for_each(killed
 
 
 @pytest.mark.parametrize("damage", [empty, halved, text])
-def test_a_damaged_receipt_is_passed_over_with_a_line(killed, stores, damage, caplog):  # noqa: F811
+def test_a_damaged_receipt_is_passed_over_with_a_line(killed, stores, damage, caplog):
     """The other checkpoint is taken."""
     caplog.set_level(logging.INFO)
     note = latest(killed)
@@ -86,18 +84,16 @@ def test_a_damaged_receipt_is_passed_over_with_a_line(killed, stores, damage, ca
     assert "goes on after step 6" in caplog.text
 
 
-def test_another_precision_begins_anew_and_says_so(tmp_path, stores, caplog):  # noqa: F811
+def test_another_precision_begins_anew_and_says_so(tmp_path, stores, caplog):
     """A checkpoint of bfloat16 is not gone on from in float32 unnoticed: identities hold the precision."""
-    train(tmp_path, stores, "bf16-mixed", plan=replace(PLAN), identity="in bf16")
+    train(tmp_path, stores, "bf16-mixed", identity="in bf16")
     assert Checkpoints(tmp_path).precision == "bf16-mixed"
     train(tmp_path, stores, "32-true", identity="in float32")
     assert "other settings, data, precision or code" in caplog.text
     assert Checkpoints(tmp_path).precision == "32-true"
 
 
-def test_two_checkpoints_take_turns(tmp_path, stores):  # noqa: F811
+def test_two_checkpoints_take_turns(tmp_path, stores):
     """Steps 9 and 12 lie there at the end of a training of 12 with one every 3."""
     train(tmp_path, stores)
-    steps = sorted(int(path.read_text().split('"step": ')[1].split("\n")[0]) for path in tmp_path.glob("*.json"))
-    assert steps == [9, 12]
-    assert test_training.last_step(tmp_path) == 12
+    assert kept_steps(tmp_path) == [9, 12]

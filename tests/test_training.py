@@ -2,7 +2,6 @@
 
 import csv
 import itertools
-import json
 import math
 import time
 from dataclasses import replace
@@ -11,42 +10,14 @@ import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments import LightningEnvironment
-from torch import nn
 
 from lara import store
 from lara.autoencoder import Autoencoder
 from lara.grid import Grid
 from lara.networks.shape import Shape
 from lara.state import Channels
-from lara.training import Plan, Sequences, Stage, Trainer, area_weighted, batches, spread
-
-STEP = np.timedelta64(6, "h")
-PLAN = Plan(
-    stages=(Stage(8, 1e-2, 1), Stage(4, 1e-3, 2)),
-    batch_size=4,
-    second_moment_decay=0.999,
-    weight_decay=0.01,
-    warm_up=0.25,
-    clip=1.0,
-    checkpoint_every=3,
-    validate_every=2,
-    validation_samples=4,
-    seed=7,
-    precision="32-true",
-)
-
-
-@pytest.fixture
-def stores(make_store):
-    """Two datasets of 9 and 5 times; every value is the number of the state, the second from 100 on."""
-
-    def numbered(name, begin, first, count):
-        numbers = np.arange(first, first + count, dtype=np.float32)
-        states = np.broadcast_to(numbers[:, None, None, None], (count, 6, 8, 16)).copy()
-        return make_store(name, np.datetime64(begin, "ns") + STEP * np.arange(count), states)
-
-    return [numbered("one", "2001-01-01", 0, 9), numbered("two", "2001-02-01", 100, 5)]
+from lara.training import Sequences, Stage, area_weighted, batches, spread
+from trainings import PLAN, STEP, Killed, Net, alone, content, kept_steps, loss, train
 
 
 def first_values(batch):
@@ -144,68 +115,6 @@ def test_the_loss_is_the_weighted_mean_square():
 # A run, its end and its resumption
 
 
-class Killed(Exception):
-    """The end of the process, as far as the training loop can tell."""
-
-
-def alone(precision):
-    """This process, whatever launchers the machine has."""
-    fabric = Fabric(accelerator="cpu", devices=1, precision=precision, plugins=[LightningEnvironment()])
-    fabric.launch()
-    return fabric
-
-
-class Net(nn.Module):
-    """Enough layers for AdamW to have moments and bf16 to matter."""
-
-    def __init__(self):
-        super().__init__()
-        self.layers = nn.Sequential(nn.Flatten(1), nn.Linear(6 * 8 * 16, 8), nn.GELU(), nn.Linear(8, 6 * 8 * 16))
-
-    def forward(self, x):
-        return x + self.layers(x / 100).unflatten(1, x.shape[1:])
-
-
-def loss(model, batch, noise):
-    """One step forward per state of the sequence, from a first state that carries noise in training."""
-    first = batch[:, 0] if noise is None else batch[:, 0] + 0.1 * noise(batch[:, 0].shape)
-    return (model(first) - batch[:, -1] - 1).float().square().mean()
-
-
-def train(folder, stores, precision="32-true", kill_at=None, plan=PLAN, identity="first", loss=loss):
-    """Train to the end, or until the report of step `kill_at`; the trained model."""
-    torch.manual_seed(1)
-    model = Net()
-    groups = [
-        {"params": list(model.layers[1].parameters()), "rate": 0.1},
-        {"params": list(model.layers[3].parameters())},
-    ]
-
-    def report(step, steps, value):
-        assert steps == plan.steps
-        if step == kill_at:
-            raise Killed
-
-    fabric = alone(precision)
-    samples = {length: Sequences(stores, length) for length in (1, 2)}
-    held_out = torch.cat([states for _, states in spread(samples[2], plan.validation_samples)])
-    Trainer(fabric, model, groups, replace(plan, precision=precision), folder, identity).run(
-        samples, held_out, loss, report
-    )
-    return model
-
-
-def last_step(folder):
-    """Step of the latest checkpoint."""
-    return max(json.loads(path.read_text())["step"] for path in folder.glob("checkpoint-*.json"))
-
-
-def content(folder, model):
-    """All that a run leaves: weights and curves, as bytes."""
-    weights = {key: value.numpy().tobytes() for key, value in model.state_dict().items()}
-    return weights, (folder / "training.csv").read_bytes(), (folder / "validation.csv").read_bytes()
-
-
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 def test_a_resumed_run_is_the_uninterrupted_run(tmp_path, stores, precision):
     """Weights and curves byte for byte, killed before the first checkpoint, just before one is written, just after,
@@ -267,7 +176,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_at_its_step(tmp_path, stores):
     plan = replace(PLAN, validate_every=100)
     with pytest.raises(FloatingPointError, match=r"loss is nan at step 7: lower the learning rate"):
         train(tmp_path, stores, plan=plan, loss=breaks)
-    assert last_step(tmp_path) == 6
+    assert kept_steps(tmp_path)[-1] == 6
 
 
 def test_a_checkpoint_is_whole_or_absent(tmp_path, stores, monkeypatch):
@@ -285,7 +194,7 @@ def test_a_checkpoint_is_whole_or_absent(tmp_path, stores, monkeypatch):
         patch.setattr(Fabric, "save", cut)
         with pytest.raises(Killed):
             train(tmp_path / "cut", stores)
-    assert last_step(tmp_path / "cut") == 6
+    assert kept_steps(tmp_path / "cut")[-1] == 6
     assert content(tmp_path / "cut", train(tmp_path / "cut", stores)) == whole
 
 
