@@ -15,8 +15,9 @@ from lara import store
 from lara.autoencoder import Autoencoder
 from lara.grid import Grid
 from lara.networks.shape import Shape
+from lara.schedule import Stage
 from lara.state import Channels
-from lara.training import Sequences, Stage, area_weighted, batches, spread
+from lara.training import Sequences, area_weighted, batches, spread
 from trainings import PLAN, STEP, Killed, Net, alone, content, kept_steps, loss, train
 
 
@@ -39,6 +40,11 @@ def test_a_stage_of_one_step_and_no_warm_up_trains_at_its_full_rate():
     """The smallest plans of the tests and of `pca` divide by nothing."""
     plan = replace(PLAN, stages=(Stage(1, 0.1, 1), Stage(2, 0.2, 1)), warm_up=0.0)
     assert [plan.learning_rate(step) for step in range(3)] == pytest.approx([0.1, 0.2, 0.2])
+
+
+def test_passes_count_the_steps_of_rollouts():
+    """8 steps of one pass and 4 of two: 0, 3, 8, 10 and 16 passes after 0, 3, 8, 9 and 12 steps."""
+    assert [PLAN.passes(step) for step in (0, 3, 8, 9, 12)] == [0, 3, 8, 10, 16]
 
 
 def test_a_step_past_the_plan_is_an_error():

@@ -9,7 +9,8 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments import LightningEnvironment
 from torch import nn
 
-from lara.training import Plan, Sequences, Stage, Trainer, spread
+from lara.schedule import Plan, Stage
+from lara.training import Sequences, Trainer, spread
 
 STEP = np.timedelta64(6, "h")
 PLAN = Plan(

@@ -47,9 +47,9 @@ def counting(what: str) -> Callable[[str], Progress]:
 
 
 def training_progress(name: str) -> Callable[[int, int, float], None]:
-    """Progress of a network's training with its loss."""
+    """Progress of a network's training in passes through it, with its loss."""
     _say_more()
-    progress = Progress(f"{name or 'forecaster'}, steps")
+    progress = Progress(f"{name or 'forecaster'}, passes")
     return lambda done, total, loss: progress(done, total, f", loss {loss:.4g}")
 
 

@@ -13,7 +13,6 @@ import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -24,6 +23,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from lara.checkpoints import Checkpoints
+from lara.schedule import Plan
 from lara.store import StateStore
 
 _LOG = logging.getLogger(__name__)
@@ -31,54 +31,6 @@ Noise = Callable[[torch.Size], Tensor]  # shape to standard normal noise of a st
 # (network, batch, noise of the step) to the loss; no noise where the network is validated
 Loss = Callable[[nn.Module, Tensor, Noise | None], Tensor]
 Report = Callable[[int, int, float], None]
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A stretch of steps with one rollout and one learning-rate cycle."""
-
-    steps: int
-    learning_rate: float
-    rollout: int
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A training run in numbers; every field counts in steps or is dimensionless. `precision` is lightning-fabric's."""
-
-    stages: tuple[Stage, ...]
-    batch_size: int
-    weight_decay: float
-    second_moment_decay: float
-    warm_up: float
-    clip: float
-    checkpoint_every: int
-    validate_every: int
-    validation_samples: int
-    seed: int
-    precision: str
-
-    @property
-    def steps(self) -> int:
-        """Optimiser steps of all stages."""
-        return sum(stage.steps for stage in self.stages)
-
-    def stage(self, step: int) -> tuple[Stage, int]:
-        """Stage that holds a step, and the step within it."""
-        first = 0
-        for stage in self.stages:
-            if step < first + stage.steps:
-                return stage, step - first
-            first += stage.steps
-        raise IndexError(f"step {step} is past the {self.steps} steps of the plan")
-
-    def learning_rate(self, step: int) -> float:
-        """Warm-up and cosine decay to zero within the stage."""
-        stage, within = self.stage(step)
-        warm = max(1, round(self.warm_up * stage.steps))
-        if within < warm:
-            return stage.learning_rate * (within + 1) / warm
-        return stage.learning_rate * 0.5 * (1 + math.cos(math.pi * (within - warm) / max(1, stage.steps - warm)))
 
 
 class Sequences:

@@ -22,12 +22,13 @@ from lara.config import Training
 from lara.networks import weights
 from lara.networks.patches import patchify
 from lara.precision import Precision, choose
+from lara.schedule import Plan, Stage
 from lara.stages.code_digest import code_digest
 from lara.stages.networks import RunWithNetworks
 from lara.stages.run import Run
 from lara.stages.states import RunWithStates
 from lara.store import StateStore, open_state
-from lara.training import Curve, Loss, Noise, Plan, Report, Sequences, Stage, Trainer, area_weighted, spread
+from lara.training import Curve, Loss, Noise, Report, Sequences, Trainer, area_weighted, spread
 
 _LOG = logging.getLogger(__name__)
 PCA_STATES = 1500
@@ -154,7 +155,7 @@ def _trainer(
 
 
 def _train(run: RunWithStates, trainer: Trainer, name: str, loss: Loss, report: Report) -> None:
-    """Train to the end of the plan; the first process reports."""
+    """Train to the end of the plan; the first process reports, in passes, since a step of a rollout takes several."""
     fabric, schedule = trainer.fabric, trainer.plan
     ahead = 1 if name == "forecaster" else 0
     stores = staged(run, training_states(run, name))
@@ -162,7 +163,11 @@ def _train(run: RunWithStates, trainer: Trainer, name: str, loss: Loss, report: 
     validation = Sequences(run.stores("validation"), max(samples) + ahead)
     held_out = torch.cat([states for _, states in spread(validation, schedule.validation_samples)])
     run.normaliser.to(fabric.device)
-    trainer.run(samples, held_out, loss, report if fabric.is_global_zero else _say_nothing)
+
+    def told(step: int, steps: int, value: float) -> None:
+        report(schedule.passes(step), schedule.passes(steps), value)
+
+    trainer.run(samples, held_out, loss, told if fabric.is_global_zero else _say_nothing)
     run.normaliser.to(run.device)
     trainer.model.to("cpu")
 
