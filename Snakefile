@@ -28,7 +28,6 @@ container: "envs/lara.sif"  # used with `--sdm apptainer`; envs/README.md builds
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/resources.smk"
-include: "workflow/rules/captions.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/covariance.smk"
@@ -81,5 +80,5 @@ rule all:
     input:
         RUN.summary,
         RUN.page,
-        [RUN.figure(name) for name in DEFAULT_FIGURES],
+        drawn_by("all"),
         rules.benchmarks.input,

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 import lara
+from lara.figures import files
 from lara.peers import cycling, ours
 from lara.peers.problems import LinearGaussian, Twin, circulant, interpolation, lorenz96, lorenz96_tendency
 from lara.stages.benchmarks import peers
-from lara.verification.figures.peers import draw_linear_gaussian, draw_lorenz96
 
 SCRIPTS = Path(lara.__file__).parent / "peers"
 
@@ -129,7 +129,7 @@ FIRST = (next(iter(ours.FACTORS)), next(iter(ours.METHODS)))
 def test_every_column_of_the_linear_gaussian_table_has_values_and_is_drawn(linear_gaussian_table):
     assert not linear_gaussian_table.isna().any(axis=None)
     assert set(linear_gaussian_table["package"]) == {"lara", "adao"}
-    figure = draw_linear_gaussian(linear_gaussian_table, 1e-6)
+    figure = files()["linear_gaussian"].draw(linear_gaussian_table.assign(goal=1e-6))
     assert [axes.get_title() for axes in figure.axes] == ["3D-Var, n = 16, p = 4", "4D-Var, n = 16, p = 24"]
 
 
@@ -146,7 +146,7 @@ def test_every_column_of_the_lorenz96_table_has_values_and_is_drawn(monkeypatch)
         not table[["package", "method", "filter_rmse", "seconds", "processor_seconds", "times"]].isna().any(axis=None)
     )
     assert table["times"].tolist() == [2, 2, 2]
-    assert len(draw_lorenz96(table).axes) == 2
+    assert len(files()["lorenz96"].draw(table).axes) == 2
 
 
 def test_the_adao_runner_reaches_the_same_answer(peer_python, tmp_path):

@@ -12,9 +12,10 @@ import pytest
 import xarray as xr
 
 import worlds
-from lara import store
-from lara.experiment import drawing
+from lara import figures, store
+from lara.figures.analyses import analysis_maps
 from lara.observations import table as tables
+from lara.stages.benchmarks import job_costs
 from lara.stages.run import time
 from lara.stages.verification import forecast_scores
 from lara.stages.verification.summary import summarise_symptoms
@@ -22,6 +23,7 @@ from lara.stages.writing import write_dataset
 from lara.verification import regions
 
 EXPERIMENTS = ["l4dvar", "l3dvar", "pca", "free", "autoencoder-only"]
+DEFAULT_FIGURES = [name for name, file in figures.files().items() if file.TARGET == "all"]
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +178,7 @@ def test_forecasts_are_scored_from_the_analysis_at_their_start(run, summary):
     assert summary["forecasts"]["rmse"]["l4dvar"]["z500"]["0 d"] == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("name", list(drawing.FIGURES))
+@pytest.mark.parametrize("name", DEFAULT_FIGURES)
 def test_the_arrays_of_a_figure_are_saved_beside_it(run, summary, name):
     """One file of what is drawn, as fields or as a table."""
     assert worlds.lara(run.layout.root, f"draw-figure --figure {name}") == 0
@@ -186,7 +188,7 @@ def test_the_arrays_of_a_figure_are_saved_beside_it(run, summary, name):
 
 def test_the_map_shows_the_first_headline_channel(run, summary):
     """Whatever the configuration puts there."""
-    assert drawing.mapped_fields(run, "l4dvar").attrs["channel"] == run.config.verification.headline[0]
+    assert analysis_maps.gather(run).attrs["channel"] == run.config.verification.headline[0]
 
 
 def test_costs_are_of_the_jobs_of_the_default_target(run, tmp_path):
@@ -214,7 +216,7 @@ def test_the_jobs_counted_are_those_of_the_default_target(run):
         "autoencoder": config.autoencoders,
         "experiment": EXPERIMENTS,
         "space": ["main", "pca"],  # those of the suite's variational experiments
-        "figure": drawing.FIGURES,
+        "figure": DEFAULT_FIGURES,
     }
     folder = Path(__file__).parents[1] / "workflow" / "rules"
     rules = "".join(path.read_text() for path in sorted(folder.glob("*.smk")) if path.stem not in ASKED_FOR)
@@ -223,14 +225,14 @@ def test_the_jobs_counted_are_those_of_the_default_target(run):
         kind = re.search(r"{(\w+)}", pattern)
         names = config.using("test") if "observations-" in pattern else filled[kind[1]] if kind else [""]
         expected |= {pattern.replace(kind[0], name) if kind else pattern for name in names}
-    assert set(drawing.jobs(run)) == expected
+    assert set(job_costs.jobs(run, DEFAULT_FIGURES)) == expected
 
 
 def test_summary_and_figures_of_saved_scores_need_no_torch():
     """A job that only reads scores starts in seconds; modules loaded in a process of its own."""
     code = (
-        "import sys; from lara.experiment import drawing; from lara.stages.verification import summary; "
-        "print({'torch', 'zarr'} & set(sys.modules))"
+        "import sys; from lara import figures; from lara.stages.verification import summary; "
+        "from lara.figures import gathering, make; figures.files(); print({'torch', 'zarr'} & set(sys.modules))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"

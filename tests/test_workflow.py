@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lara.experiment.drawing import FIGURES
+from lara import figures
+from lara.config import parse
+from lara.layout import Layout
 from repository import REPOSITORY, snakemake
 
 TINY = yaml.safe_load((REPOSITORY / "config" / "tiny.yaml").read_text())
@@ -48,8 +50,12 @@ def test_the_tiny_run_ends_with_a_summary_of_every_experiment(finished):
 
 
 def test_every_figure_of_the_tiny_run_is_a_picture(finished):
-    figures = [finished / "figures" / f"{name}.png" for name in [*FIGURES, "costs"]]
-    assert all(path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size > 10_000 for path in figures)
+    names = [
+        name for target in ("all", "benchmarks") for name in figures.drawn_by(target, parse(TINY), Layout(finished))
+    ]
+    found = [finished / "figures" / f"{name}.png" for name in names]
+    assert len(found) == 10
+    assert all(path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size > 10_000 for path in found)
 
 
 def test_a_second_run_does_nothing(finished, tmp_path):

@@ -21,6 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; a refused input ends with one line and status 2."""
     options = _parser().parse_args(arguments)
     _limit_threads(options.threads)
+    os.environ["MPLBACKEND"] = "agg"  # that of a notebook, inherited, cannot be loaded here
     try:
         if options.command == "estimate":
             _estimate(options)

@@ -231,9 +231,9 @@ COMMANDS = {
         "Compare cycled 4D-Var of Lorenz-96 with DAPPER's methods.",
         script="peers.dapper_runner",
     ),
-    "draw-figure": Command("experiment.drawing.draw", "Draw a figure from saved arrays.", "figure"),
-    "collect-benchmarks": Command(
-        "experiment.drawing.draw_costs", "Gather what every job cost into one table and one figure."
+    "draw-figure": Command(
+        "figures.make.draw", "Gather and keep the arrays of a figure, and draw it from them.", "figure"
     ),
-    "write-page": Command("experiment.page.write_page", "Headline table, health, provenance and figures on one page."),
+    "collect-benchmarks": Command("figures.collect.write_costs", "Gather what every job cost into one table."),
+    "write-page": Command("figures.page.write_page", "Headline table, health, provenance and figures on one page."),
 }

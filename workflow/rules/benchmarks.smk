@@ -2,17 +2,15 @@
 
 
 rule collect_benchmarks:
-    """Wall time, processor time and peak memory of every job of this configuration, in one table and one figure."""
+    """Wall time, processor time and peak memory of every job of this configuration, in one table."""
     input:
         RUN.summary,
-        [RUN.figure(name) for name in DEFAULT_FIGURES],
+        drawn_by("all"),
         rules.verification.input,
         rules.covariance.input,
         rules.data.input,
     output:
-        table=RUN.costs,
-        figure=report(RUN.figure("costs"), category="methods"),
-        pdf=RUN.figure_pdf("costs"),
+        RUN.costs,
     log:
         RUN.log("collect-benchmarks"),
     conda:
@@ -33,3 +31,4 @@ rule benchmarks:
     """What every job cost."""
     input:
         rules.collect_benchmarks.output,
+        drawn_by("benchmarks"),

@@ -31,9 +31,7 @@ os.environ |= {FROZEN_CONFIG: str(FROZEN)}
 os.environ |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
 
 EXPERIMENTS = list(CONFIG.experiments)
-REANALYSIS, OSSE, SIZES, BOOTSTRAP, PRODUCTION = map(
-    CONFIG.suite, ("reanalysis", "osse", "sizes", "bootstrap", "production")
-)
+REANALYSIS, OSSE, PRODUCTION = map(CONFIG.suite, ("reanalysis", "osse", "production"))
 REFERENCE = CONFIG.verification.reference
 DEFAULT_AUTOENCODERS = CONFIG.default_autoencoders
 ENSEMBLES = [name for name, experiment in CONFIG.experiments.items() if experiment.has_spread]
@@ -56,9 +54,9 @@ wildcard_constraints:
     chunk=r"\d{8}T\d\d",
 
 
-def code(command):
-    """Digest of all that a command's module imports, so that an edit of it re-runs what is cheap to make again."""
-    return code_digest(*COMMANDS[command].modules)
+def code(command, *modules):
+    """Digest of all that a command's module and others import, so that an edit re-runs what is cheap to make again."""
+    return code_digest(*COMMANDS[command].modules, *modules)
 
 
 def lara(command, threads="{threads}"):
@@ -85,31 +83,6 @@ def chunk_of(wildcards):
     return CHUNKS[wildcards.experiment, wildcards.stream, wildcards.chunk]
 
 
-def missing_suite(suite, remedy):
-    """Input function that says why nothing is made of a suite without experiments."""
-
-    def refuse(wildcards):
-        raise ValueError(f"no experiment of run '{CONFIG.name}' is of suite `{suite}`: add {remedy}")
-
-    return refuse
-
-
 def published_chunks(what):
     """Input function: a file of every chunk whose times an experiment's archive holds."""
     return lambda wildcards: [getattr(files, what) for files in INPUTS.published(wildcards.experiment)]
-
-
-def real_observations(wildcards):
-    """What `fig3_gdas` is drawn from; no source of this version has it."""
-    raise ValueError(
-        f"fig3_gdas needs real observations (GDAS PREPBUFR or IODA files) and ERA5 as their truth; run '{CONFIG.name}' has "
-        f"simulated observations of source '{CONFIG.source.kind}': see fig3_osse for the same comparison in a twin "
-        "experiment"
-    )
-
-
-def of_the_default_run(wildcards):
-    """The README's figure; any other configuration's is refused."""
-    if CONFIG.name != "default":
-        raise ValueError(f"the README shows the default run, not '{CONFIG.name}': run without --configfile")
-    return RUN.figure("rmse_over_time")

@@ -80,4 +80,4 @@ rule minimisers:
     """Tables and figures of the comparison."""
     input:
         RUN.comparison("overhead"),
-        [RUN.figure(name) for name in ("minimisers", "batching")],
+        drawn_by("minimisers"),

@@ -62,5 +62,5 @@ rule osse:
     """Table and figures of the OSSE."""
     input:
         RUN.osse,
-        [RUN.figure(name) for name in ("osse", "tuning") if name in ASKED_TABLE_FIGURES],
+        drawn_by("osse"),
         [RUN.health(name) for name in OSSE],

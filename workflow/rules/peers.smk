@@ -28,9 +28,7 @@ rule compare_linear_gaussian:
     input:
         RUN.peers_installed,
     output:
-        table=RUN.comparison("linear_gaussian"),
-        figure=report(RUN.figure("linear_gaussian"), category="methods"),
-        pdf=RUN.figure_pdf("linear_gaussian"),
+        RUN.comparison("linear_gaussian"),
     log:
         RUN.log("compare-linear-gaussian"),
     benchmark:
@@ -53,9 +51,7 @@ rule compare_lorenz96:
     input:
         RUN.peers_installed,
     output:
-        table=RUN.comparison("lorenz96"),
-        figure=report(RUN.figure("lorenz96"), category="methods"),
-        pdf=RUN.figure_pdf("lorenz96"),
+        RUN.comparison("lorenz96"),
     log:
         RUN.log("compare-lorenz96"),
     benchmark:
@@ -76,5 +72,4 @@ rule compare_lorenz96:
 rule peers:
     """Every comparison."""
     input:
-        rules.compare_linear_gaussian.output,
-        rules.compare_lorenz96.output,
+        drawn_by("peers"),

@@ -1,5 +1,9 @@
 """Long reanalyses: monthly means, and the report of drift, failed cycles, speed and seams."""
 
+PRODUCTION_REPORT = [
+    RUN.production(part) for part in ("series.nc", "trends.csv", "seams.nc", "seams.csv", "report.json")
+]
+
 
 rule report_production:
     """Trends, failed cycles and speed of the suite `production`, and how its streams join."""
@@ -59,5 +63,5 @@ rule production:
         [RUN.archive_receipt(name) for name in PRODUCTION],
         [RUN.scores(name) for name in PRODUCTION],
         [RUN.monthly_means(name) for name in PRODUCTION],
-        [RUN.figure(name) for name in PRODUCTION_FIGURES],
+        drawn_by("production"),
         PRODUCTION_REPORT if PRODUCTION else [],

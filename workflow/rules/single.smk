@@ -32,4 +32,4 @@ rule single_observations:
     """Increments and figures of every case."""
     input:
         [RUN.increments(name) for name in CONFIG.single_observations],
-        [RUN.figure(name) for name in ASKED_FIELD_FIGURES if name.startswith("single_observation_")],
+        drawn_by("single_observations"),

@@ -31,4 +31,4 @@ rule uncertainty:
     """Scores and figures of every ensemble."""
     input:
         [RUN.scores(name) for name in ENSEMBLES],
-        [RUN.figure(f"spread_skill_{name}") for name in ENSEMBLES],
+        drawn_by("uncertainty"),

@@ -172,6 +172,11 @@ class Config(Section):
         """Test datasets of the default target: those that experiments of the suite `reanalysis` are scored against."""
         return list(dict.fromkeys(self.experiments[name].dataset for name in self.suite("reanalysis")))
 
+    @property
+    def shown_autoencoder(self) -> str:
+        """The autoencoder of the reference experiment."""
+        return self.experiments[self.verification.reference].autoencoder or ""
+
     def suite(self, name: str) -> list[str]:
         """Names of the experiments of a suite."""
         return [key for key, experiment in self.experiments.items() if experiment.suite == name]

@@ -23,8 +23,6 @@ import lara
 from lara.peers import cycling, ours
 from lara.peers.problems import SLOTS, LinearGaussian, Twin
 from lara.stages.run import Run
-from lara.verification.figures import style
-from lara.verification.figures.peers import draw_linear_gaussian, draw_lorenz96
 
 PACKAGE = Path(lara.__file__ or "").parent
 REQUIREMENTS = PACKAGE.parents[1] / "envs" / "peers.txt"
@@ -44,14 +42,13 @@ def install_peers(run: Run) -> None:
 
 
 def write_linear_gaussian(run: Run) -> None:
-    """Write table and figure of the comparison with ADAO."""
-    paths = run.layout.comparison("linear_gaussian"), run.layout.figure("linear_gaussian")
-    compare_linear_gaussian(run.layout.peers, *paths)
+    """Write the table of the comparison with ADAO."""
+    compare_linear_gaussian(run.layout.peers, run.layout.comparison("linear_gaussian"))
 
 
 def write_lorenz96(run: Run) -> None:
-    """Write table and figure of the comparison with DAPPER."""
-    compare_lorenz96(run.layout.peers, run.layout.comparison("lorenz96"), run.layout.figure("lorenz96"))
+    """Write the table of the comparison with DAPPER."""
+    compare_lorenz96(run.layout.peers, run.layout.comparison("lorenz96"))
 
 
 def install(environment: Path, installed: Path) -> None:
@@ -71,12 +68,11 @@ def run_peer(environment: Path, script: str, *arguments: object) -> None:
     _run([str(interpreter(environment)), str(PACKAGE / "peers" / script), *map(str, arguments)])
 
 
-def compare_linear_gaussian(environment: Path, table: Path, figure: Path) -> None:
-    """Error, evaluations and time of every method, as a table and a figure."""
+def compare_linear_gaussian(environment: Path, table: Path) -> None:
+    """Write a table of the error, evaluations and time of every method."""
     torch.set_num_threads(1)
     parts = [_compare_one(environment, n, slots) for slots in (0, SLOTS) for n in SIZES]
     _write(pd.concat(parts, ignore_index=True), table)
-    style.save(draw_linear_gaussian(pd.read_csv(table), GOAL), figure)
 
 
 def _compare_one(environment: Path, n: int, slots: int) -> pd.DataFrame:
@@ -114,8 +110,8 @@ def _row(problem: LinearGaussian, package: str, method: str, found: dict[str, An
     }
 
 
-def compare_lorenz96(environment: Path, table: Path, figure: Path) -> None:
-    """RMSE and time of 4D-Var with several windows and of DAPPER's methods, on one truth and its observations."""
+def compare_lorenz96(environment: Path, table: Path) -> None:
+    """Write a table of RMSE and time of 4D-Var with several windows and of DAPPER's methods, on one observed truth."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder) / name for name in ("twin.npz", "errors.npz", "timings.json")]
@@ -124,7 +120,6 @@ def compare_lorenz96(environment: Path, table: Path, figure: Path) -> None:
         with np.load(files[1]) as errors:
             theirs = [_dapper_row(name, found, errors) for name, found in timings.items()]
     _write(pd.DataFrame([*[_our_row(twin, *scheme) for scheme in SCHEMES], *theirs]), table)
-    style.save(draw_lorenz96(pd.read_csv(table)), figure)
 
 
 def _our_row(twin: Twin, slots: int, overlap: int) -> dict[str, Any]:

@@ -1,1 +1,0 @@
-"""Assembly: configuration and files become components; the only package that knows them all."""

@@ -1,1 +1,0 @@
-"""Pure drawing: each module takes saved arrays and its `draw` returns a matplotlib Figure."""
