@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 def shard(path: Path, day: int = 1, field: str = "state") -> Path:
-    """File of a field that holds one day."""
+    """File of a field that holds one day, or, of an archive, one time."""
     return next(file for file in (path / field).iterdir() if file.name.startswith(f"c.{day}."))
 
 

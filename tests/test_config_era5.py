@@ -1,12 +1,13 @@
 """Configurations whose source is ERA5: what they may say, and the one line each that cannot run is refused with."""
 
 import calendar
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 import yaml
 
-from lara.config import Cds, ConfigError, Zarr, load, parse
+from lara.config import Cds, ConfigError, Zarr, era5_checks, load, parse
 from lara.sources import cds
 from test_config import change, refusal
 
@@ -42,6 +43,31 @@ CHANGES = [  # one key set, and what the refusal must name
 def test_what_cannot_run_is_refused_with_key_value_and_remedy(values, key, value, parts):
     message = refusal(change(values, key, value))
     assert [part for part in parts if part not in message] == [], message
+
+
+@pytest.mark.parametrize("source", [{"kind": "cds", "grid": "5.625/5.625"}, {"kind": "zarr", "url": "gs://a/b.zarr"}])
+@pytest.mark.parametrize(
+    ("end", "preliminary", "parts"),
+    [
+        ("2027-04-13", "mark", ["datasets.test.end 2027-04-13", "ERA5T is there to 2026-11-23", "earlier"]),
+        ("2026-11-28", "refuse", ["datasets.test.end 2026-11-28", "ERA5 is there to 2026-09-29", "earlier"]),
+        ("2026-10-20", "refuse", ["ERA5 is there to 2026-09-29", "source.preliminary: mark"]),
+        ("2026-10-20", "mark", []),
+        ("2026-09-29", "refuse", []),
+    ],
+)
+def test_a_period_that_is_not_there_yet_is_refused_before_anything_is_downloaded(
+    values, monkeypatch, source, end, preliminary, parts
+):
+    """On 28 November 2026; the remedy names ERA5T where that is there."""
+    monkeypatch.setattr(era5_checks, "today", lambda: datetime(2026, 11, 28))
+    changed = change(change(values, "source", {**source, "preliminary": preliminary}), "datasets.test.end", end)
+    if not parts:
+        parse(changed)
+        return
+    message = refusal(changed)
+    assert [part for part in parts if part not in message] == [], message
+    assert ("preliminary: mark" in message) == ("source.preliminary: mark" in parts)
 
 
 def test_the_sources_are_told_apart_by_their_kind(values):

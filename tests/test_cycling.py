@@ -302,5 +302,5 @@ def test_an_archive_tells_what_it_was_made_from(cycled):
     model, latent = opened(run, "4dvar").attrs, opened(run, "l4dvar").attrs
     assert model["title"] == "LARA world: 4dvar (4dvar)"
     assert '"background":1.0' in model["factors"]
-    assert {"digest of covariance/model.npz", "digest of observations/test-screened.parquet"} <= model.keys()
-    assert "digest of models/main/weights.safetensors" in latent.keys() - model.keys()
+    assert {"digest_of_covariance_model_npz", "digest_of_observations_test_screened_parquet"} <= model.keys()
+    assert "digest_of_models_main_weights_safetensors" in latent.keys() - model.keys()

@@ -67,3 +67,14 @@ def test_a_job_at_work_names_its_process_and_one_that_failed_its_last_words(run,
     capsys.readouterr()
     assert worlds.lara(run.layout.root, "status") == 0
     assert "J is not finite" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", ["", "hello"])
+def test_a_lock_that_was_cut_off_is_named_and_the_rest_is_told(run, capsys, content):
+    """Power was lost as the lock was written."""
+    lock = run.layout.cycled("autoencoder-only").lock
+    lock.parent.mkdir(parents=True)
+    lock.write_text(content)
+    assert row(run, "autoencoder-only", "-")["state"].startswith(f"unknown; {lock} is not a lock")
+    assert worlds.lara(run.layout.root, "status") == 0
+    assert "free" in capsys.readouterr().out

@@ -1,12 +1,17 @@
 """Bodies that break off, are damaged or expire are fetched again or refused, and nothing false is left."""
 
+import errno
 import hashlib
 import itertools
+import os
+import shutil
 
 import numpy as np
 import pytest
 
+from cds_handler import Handler
 from cds_orders import (
+    PRESSURE,
     SINGLE,
     assert_whole,
     fetch,
@@ -17,7 +22,7 @@ from cds_orders import (
 )
 from cds_server import CdsServer
 from lara.sources import cds_transfer
-from lara.sources.cds import Patience
+from lara.sources.cds import LastingError, Patience
 
 
 @pytest.mark.parametrize("ranges", [True, False], ids=["resumed", "restarted"])
@@ -69,7 +74,89 @@ def test_a_file_damaged_on_its_way_is_fetched_again(server, target, damage):
 def test_a_file_that_stays_damaged_is_refused_and_nothing_is_left(server, target, damage):
     server.alter = DAMAGE[damage]
     assert "damaged" in refused(target)
-    assert server.count("download") == 2 and not list(target.parent.iterdir())
+    assert server.count("download") == 3 and not list(target.parent.iterdir())
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_an_object_that_is_damaged_where_it_is_stored_is_made_anew_by_another_job(server, target, damage, monkeypatch):
+    """The second delivery, from the same object, shows that it was not the transport; the third is of a new job."""
+    raw = DAMAGE[damage](produce(SINGLE.dataset, SINGLE.request))
+    monkeypatch.setattr(Handler, "_object", with_object(Handler._object, {"job-1": raw}))
+    fetch(target)
+    assert_whole(target)
+    assert (server.count("download"), len(server.jobs)) == (3, 2)
+
+
+def with_object(answer, stored):
+    """The store's answer for an object, whose bytes are others than the store believes."""
+
+    def answer_otherwise(handler, name):
+        handler.store.alter = (lambda _: stored[name]) if name in stored else bytes
+        return answer(handler, name)
+
+    return answer_otherwise
+
+
+def test_a_whole_file_with_wrong_content_is_asked_for_by_another_job_at_once(server, target, monkeypatch):
+    """To fetch the same object again would be in vain: size and checksum are right."""
+    content = {"job-1": messages(fields(SINGLE.dataset, SINGLE.request)[1:])}
+    monkeypatch.setattr(CdsServer, "data", lambda _, job: content.get(job.name, produce(job.dataset, job.request)))
+    fetch(target)
+    assert_whole(target)
+    assert (server.count("download"), len(server.jobs)) == (2, 2)
+
+
+def test_only_the_piece_that_is_damaged_is_fetched_again(server, target):
+    """Of two pieces the first comes well, and is not asked for twice."""
+    server.limit, seen = PRESSURE.fields / 1.5, itertools.count()
+    server.alter = lambda raw: flipped(raw) if next(seen) == 1 else raw
+    fetch(target, PRESSURE)
+    assert_whole(target, PRESSURE)
+    assert (server.count("download"), len(server.jobs)) == (3, 2)
+
+
+def test_what_another_delivery_would_not_mend_is_refused_at_once_and_taken_once_it_may_be(server, target):
+    """As ERA5T is, which stays what it is until `source.preliminary` says `mark`."""
+
+    def unwanted(path):
+        raise LastingError("it is ERA5T: set source.preliminary: mark")
+
+    assert "source.preliminary: mark" in refused(target, check=unwanted)
+    assert (server.count("download"), len(server.jobs)) == (1, 1)
+    fetch(target)
+    assert_whole(target)
+    assert (server.count("download"), len(server.jobs)) == (1, 1)
+
+
+def test_what_was_refused_and_still_is_gets_asked_for_anew(server, target):
+    """Three months later the store delivers ERA5."""
+    wanted = iter([LastingError("ERA5T"), LastingError("ERA5T")])
+
+    def check(path):
+        if fault := next(wanted, None):
+            raise fault
+
+    refused(target, check=check)
+    fetch(target, check=check)
+    assert_whole(target)
+    assert len(server.jobs) == 2
+
+
+@pytest.mark.parametrize("fail", ["write", "join"])
+def test_a_full_disk_is_named_with_the_file(server, target, monkeypatch, fail):
+    """The system's own error names no file where a write fails."""
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    if fail == "join":
+        server.limit = PRESSURE.fields / 1.5
+        monkeypatch.setattr(shutil, "copyfileobj", full)
+    else:
+        monkeypatch.setattr(cds_transfer._Download, "_receive", full)
+    with pytest.raises(OSError, match=r"No space left on device.*2001-02\.grib") as error:
+        fetch(target, PRESSURE)
+    assert error.value.errno == errno.ENOSPC and not target.exists()
 
 
 def test_a_checksum_that_is_not_kept_can_be_passed_over(server, target):

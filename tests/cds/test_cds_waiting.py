@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from cds_orders import CALLS, HASTE, PRESSURE, SINGLE, assert_whole, fetch, refused
+from cds_orders import CALLS, HASTE, PATIENCE, PRESSURE, SINGLE, assert_whole, fetch, refused
 from cds_server import QUEUE
+from lara.sources import cds_connection
 from lara.sources.cds import CdsError, Patience
 
 
@@ -94,7 +95,93 @@ def test_a_job_that_fails_is_refused_with_its_reason_and_the_next_run_asks_anew(
     server.states = ("successful",)
     fetch(target)
     assert_whole(target)
+    assert len(server.jobs) == PATIENCE.jobs + 1
+
+
+@pytest.mark.parametrize("state", ["failed", "rejected", "dismissed", "deleted"])
+def test_a_job_that_fails_once_is_asked_for_again(server, target, state):
+    """Somebody dismissed it on the page of his requests, or the archive was out of order for a while."""
+    server.reason = "Out of tape."
+    server.states = ("accepted", state)
+    threading.Thread(target=succeed_after, args=(server, 1), daemon=True).start()
+    fetch(target)
+    assert_whole(target)
     assert len(server.jobs) == 2
+
+
+def succeed_after(server, count):
+    """Let jobs succeed after so many were asked for."""
+    while len(server.jobs) < count:
+        time.sleep(0.001)
+    server.states = ("successful",)
+
+
+def test_refusals_for_ever_end_in_a_line_that_says_why(server, target):
+    """Each job is accepted first and rejected later, so that at the end one is always just accepted."""
+    server.states, server.reason = ("accepted", "accepted", "accepted", "rejected"), QUEUE
+    for _ in range(3):
+        assert "temporarily limited" in refused(target, patience=HASTE)
+
+
+REQUEST = str([{"class": ["ea"], "levelist": [str(n) for n in range(200)], "area": [90, 0, -90, 360], "x": {"y": [1]}}])
+CAUSE = "mars - ERROR - 20 - No space left for the request on this tape"
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        f"MARS returned an error. Request submitted: {REQUEST} Full error message: {CAUSE}",
+        f"{CAUSE}. The request was {REQUEST}",
+        f"Traceback (most recent call last):\n {'  File adaptor.py, line 1, in retrieve' * 40}\nRuntimeError: {CAUSE}",
+    ],
+    ids=["behind the request", "before it", "at the end of a traceback"],
+)
+def test_the_cause_of_a_failed_job_is_told_however_long_the_text_around_it(server, target, reason):
+    server.states, server.reason = ("failed",), reason
+    text = refused(target)
+    assert CAUSE in text and len(text) < 800
+
+
+@pytest.mark.parametrize("form", ["{host}", "{host}/", "{host}/api/", "{host}//api", " {host}/api "])
+def test_the_address_of_the_store_may_be_written_in_any_usual_way(server, target, monkeypatch, form):
+    monkeypatch.setenv("CDSAPI_URL", form.format(host=server.url.removesuffix("/api")))
+    fetch(target)
+    assert_whole(target)
+
+
+def test_an_address_that_is_none_of_the_stores_is_named(server, target, monkeypatch):
+    monkeypatch.setenv("CDSAPI_URL", server.url.removesuffix("/api") + "/how-to-api")
+    text = refused(target)
+    assert "/how-to-api, whose address should be https://cds.climate.copernicus.eu/api" in text
+
+
+@pytest.mark.parametrize("where", ["host", "port", "proxy"])
+def test_who_is_never_met_is_given_up_soon_and_named(server, target, monkeypatch, where):
+    """At defaults after one minute, not after the thirty that a store may be silent for once it has answered."""
+    address = {"host": "http://cds.invalid/api", "port": "http://127.0.0.1:9/api", "proxy": "http://cds.invalid/api"}
+    monkeypatch.setenv("CDSAPI_URL", address[where])
+    if where == "proxy":
+        monkeypatch.setenv("http_proxy", "http://me:secret@127.0.0.1:9")
+    patience = Patience(answer=0.5, silence=1000, first=0.01, longest=0.1)
+    begin = time.monotonic()
+    text = refused(target, patience=patience)
+    assert time.monotonic() - begin < 60
+    assert f"{address[where]} cannot be reached" in text and "status.ecmwf.int" in text
+    assert ("through the proxy 127.0.0.1:9" in text) == (where == "proxy") and "secret" not in text
+
+
+def test_who_was_met_may_be_away_for_longer(server, target, monkeypatch):
+    """The network goes for a while after the first answer; the limit is `silence` then."""
+    away, call = iter([True] * 20), cds_connection.requests.Session.send
+
+    def send(self, request, **more):
+        if "/jobs/" in request.url and next(away, False):
+            raise cds_connection.requests.ConnectTimeout("no route")
+        return call(self, request, **more)
+
+    monkeypatch.setattr(cds_connection.requests.Session, "send", send)
+    fetch(target, patience=Patience(answer=0.2, silence=60, first=0.05, longest=0.05))
+    assert_whole(target)
 
 
 @pytest.mark.parametrize("state", ["failed", "rejected"])
@@ -110,6 +197,7 @@ def test_a_full_queue_at_the_request_is_waited_out_and_bounded(server, target):
     fetch(target)
     assert_whole(target)
     server.fault("submit", status=403, title="rejected", detail=QUEUE)
+    target.unlink()
     assert "not done after 1 s" in refused(target, patience=HASTE)
 
 

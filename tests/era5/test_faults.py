@@ -103,7 +103,11 @@ def test_a_fault_that_passes_ends_in_the_whole_delivery(run, server, name):
     order, path = downloads.delivery(run, NAME).order, run.layout.delivery(NAME)
     assert path.read_bytes() == produce(order.dataset, dict(order.request))
     assert receipts.read(run.layout.delivery_receipt(NAME))["digest"] == receipts.digest(path)
-    assert sorted(file.name for file in path.parent.iterdir()) == ["2001-03.grib", "2001-03.receipt.json"]
+    assert sorted(file.name for file in path.parent.iterdir()) == [
+        "2001-03.grib",
+        "2001-03.grib.json",
+        "2001-03.receipt.json",
+    ]
 
 
 def ended(state):
@@ -164,8 +168,8 @@ def test_a_key_of_no_use_is_said_before_anything_is_asked(hasty, server, capsys,
 def test_names_that_the_store_gives_lead_nowhere(run, server, tmp_path):
     """The name of a result is said in three places; none of them becomes a path."""
     server.asset = {"file:local_path": str(tmp_path / "escaped.grib"), "type": "../../escaped"}
-    before = {path for path in tmp_path.rglob("*") if path.is_file()}
+    before, path = {path for path in tmp_path.rglob("*") if path.is_file()}, run.layout.delivery(NAME)
     assert download(run) == 0
     made = {path for path in tmp_path.rglob("*") if path.is_file()} - before
-    assert made == {run.layout.delivery(NAME), run.layout.delivery_receipt(NAME)}
+    assert made == {path, path.with_name("2001-03.grib.json"), run.layout.delivery_receipt(NAME)}
     assert "escaped" not in json.dumps(receipts.read(run.layout.delivery_receipt(NAME)))

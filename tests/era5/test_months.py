@@ -119,10 +119,13 @@ def test_era5t_is_refused_with_what_to_do_or_marked_in_the_receipts(small, value
 
     server.produce = produce
     assert worlds.lara(small().layout.root, "download-month --delivery validation/single-levels/2001-03") == 2
-    assert "ERA5T" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "ERA5T" in said and "source.preliminary: mark" in said
+    assert server.count("download") == 1
     values["source"]["preliminary"] = "mark"
     run = small()
     download(run, "validation")
+    assert server.count("download") == 2  # that of the other product: what was refused is taken now
     assert generate(run, "validation") == 0
     marked = month_receipt(run, "validation", "2001-03-01")["provenance"]["preliminary"]
     assert [moment[:13] for moment in marked] == ["2001-03-12T18"]

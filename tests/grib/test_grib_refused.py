@@ -90,6 +90,29 @@ def test_era5t_is_refused_or_marked(tmp_path, edition):
     assert grib.check(written(tmp_path, kept + late), marked).tolist() == [False] * 4 + [True] * 2
 
 
+def test_era5t_is_told_at_its_first_message_with_the_key_that_takes_it(tmp_path):
+    truth = gribs.truth(CHANNELS, TIMES, POLES)
+    late = gribs.delivery(CHANNELS, TIMES, truth, POLES, Encoding(expver="0005"))
+    with pytest.raises(grib.PreliminaryError, match=r"message 1 .*source\.preliminary: mark") as fault:
+        grib.check(written(tmp_path, late), Expected(CHANNELS, TIMES, POLES))
+    assert str(fault.value).count("ERA5T") == 1
+
+
+def test_more_than_was_asked_for_is_passed_over_where_it_may_be_there(tmp_path, parts):
+    """An older file with one level and one time more, and a forecast; what was asked for is as strict as ever."""
+    extra = [
+        gribs.message(Channel("z", 500), TIMES[0], np.ones(POLES.shape), POLES),
+        gribs.message(Channel("z", 850), "1979-03-01T00", np.ones(POLES.shape), POLES),
+        gribs.message(Channel("msl"), TIMES[0], np.ones(POLES.shape), POLES),
+    ]
+    held = Expected(CHANNELS, TIMES, POLES, exactly=False)
+    wanted = grib.read(written(tmp_path, parts), held).states
+    assert np.array_equal(grib.read(written(tmp_path, [*extra, *parts]), held).states, wanted)
+    refused(tmp_path, [*extra, *parts], "message 1 .* was not asked for")
+    refused(tmp_path, [*extra, *parts[1:]], "1 of 36 fields are missing", held)
+    refused(tmp_path, [*extra, *parts, parts[0]], "repeats message 4", held)
+
+
 def test_another_experiment_or_a_forecast_is_refused(tmp_path, parts):
     states = gribs.truth(CHANNELS, TIMES, POLES)
     for encoding, fault in (

@@ -84,8 +84,7 @@ class Layout:
 
     def delivery(self, delivery: str, cache: str | None = None) -> Path:
         """GRIB of "<dataset>/<product>/<month>", in this run's folder or in one of a cache for all runs."""
-        folder = self.root / "data" / "era5" if cache is None else Path(cache) / self.root.name
-        return folder / f"{delivery}.grib"
+        return (self.root / "data" if cache is None else Path(cache).expanduser()) / "era5" / f"{delivery}.grib"
 
     def delivery_receipt(self, delivery: str) -> Path:
         """Receipt of a file that was delivered whole."""

@@ -12,6 +12,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dask
 import numpy as np
@@ -20,7 +21,7 @@ from jaxtyping import Float, Float32
 
 from lara import receipts
 from lara.state import Channels
-from lara.store import StateStore, StoreError
+from lara.store import StateStore, StoreError, read_arrays
 
 _DAY = np.timedelta64(1, "D")
 _EPOCH = np.datetime64("2000-01-01", "ns")
@@ -113,9 +114,8 @@ def load(path: Path) -> Statistics:
     """Statistics written by `save`. Raises FileNotFoundError naming the path and the remedy when absent."""
     if not path.exists():
         raise FileNotFoundError(f"no statistics at {path}: rerun the rule that makes them")
-    with np.load(path) as file:
-        arrays = {name: file[name] for name in file.files if name != "channels"}
-        channels = Channels.parse(file["channels"].tolist())
+    arrays: dict[str, Any] = {**read_arrays(path)}
+    channels = Channels.parse(arrays.pop("channels").tolist())
     scalars = {"count": int(arrays["count"]), "begin": arrays["begin"][()], "end": arrays["end"][()]}
     return Statistics(channels, **{**arrays, **scalars})
 

@@ -8,7 +8,8 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +58,24 @@ def write_bytes(path: Path, raw: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        temporary.write_bytes(raw)
-        sync(temporary)
-        temporary.replace(path)
+        with naming(path):
+            temporary.write_bytes(raw)
+            sync(temporary)
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
     sync(path.parent)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let a fault of the system name `path` where it names no file, as that of a full disk does."""
+    try:
+        yield
+    except OSError as fault:
+        if fault.errno is None or fault.filename is not None:
+            raise
+        raise OSError(fault.errno, fault.strerror, str(path)) from fault
 
 
 def sync(path: Path) -> None:

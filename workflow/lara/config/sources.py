@@ -85,13 +85,15 @@ class Simulated(Provider):
 class Patience(Section):
     """How long to wait for the Climate Data Store and how often to try; `lara.sources.cds.Patience` has the same."""
 
-    answer: Positive = Field(60.0, description="longest wait for one answer of the server [s]")
+    answer: Positive = Field(
+        60.0, description="longest wait for one answer of the server, and for meeting it first [s]"
+    )
     silence: Positive = Field(1800.0, description="longest time without a good answer or 64 KiB [s]")
     first: Positive = Field(1.0, description="first pause between calls, doubled from one to the next [s]")
     longest: Positive = Field(120.0, description="longest pause between calls [s]")
     queue: Positive = Field(604800.0, description="longest wait for a request to be done [s]")
-    jobs: Count = Field(3, description="jobs tried for one request when results get lost [1]")
-    deliveries: Count = Field(2, description="times a damaged file is fetched [1]")
+    jobs: Count = Field(3, description="jobs tried for one request when they fail or results get lost [1]")
+    deliveries: Count = Field(3, description="times a damaged file is fetched, from the third by a new job [1]")
     checksum: bool = Field(True, description="whether a file without the checksum of the store counts as damaged")
 
     @model_validator(mode="after")
@@ -123,7 +125,10 @@ class Cds(Era5):
     )
     regrid: Literal["conservative", "bilinear"] = Field("conservative", description=f"to the model grid: {REGRID}")
     preliminary: Literal["refuse", "mark"] = Field("refuse", description=PRELIMINARY)
-    cache: str | None = Field(None, description="folder for the GRIB of all runs; null for this run's own")
+    cache: str | None = Field(
+        None,
+        description="folder for the GRIB of all runs, which use what holds what they ask for; null for this run's own",
+    )
     keep: bool = Field(True, description="whether GRIB is kept once it has become states")
     requests: Count = Field(2, description="requests under way at once, if the profile allows as many [1]")
     patience: Patience = Field(Patience(), description="how long to wait for the store")
@@ -137,6 +142,12 @@ class Cds(Era5):
         if 360 % Fraction(parts[0]) or 180 % Fraction(parts[1]):
             raise ValueError(f"{grid} does not divide 360 and 180 degrees: 0.25, 1.40625, 2.8125, 5.625 … do")
         return grid
+
+    @model_validator(mode="after")
+    def _shared(self) -> Cds:
+        if self.cache is not None and not self.keep:
+            raise ValueError(f"keep: false would remove what other runs share in cache {self.cache}: set keep: true")
+        return self
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -21,12 +21,24 @@ from typing import Any
 import numpy as np
 
 from lara import receipts
-from lara.sources.cds_connection import CdsError, Connection, GoneError, Patience
+from lara.sources.cds_connection import CdsError, Connection, GoneError, LastingError, Patience
 from lara.sources.cds_jobs import Piece, Record, obtain
 from lara.sources.cds_transfer import DamagedError, Progress
+from lara.sources.unzip import unzipped
 from lara.variables import VARIABLES
 
-__all__ = ["CdsError", "Cost", "Order", "Patience", "Selection", "cost", "fetch", "fewest_requests", "orders"]
+__all__ = [
+    "CdsError",
+    "Cost",
+    "LastingError",
+    "Order",
+    "Patience",
+    "Selection",
+    "cost",
+    "fetch",
+    "fewest_requests",
+    "orders",
+]
 
 PRESSURE_LEVELS = "reanalysis-era5-pressure-levels"
 SINGLE_LEVELS = "reanalysis-era5-single-levels"
@@ -134,44 +146,75 @@ def fewest_requests(order: Order, limit: float) -> int:
 def fetch(
     order: Order, target: Path, check: Callable[[Path], None], patience: Patience, progress: Progress | None = None
 ) -> None:
-    """Leave the GRIB of an order at `target`, whole and checked, or nothing there.
+    """Leave the GRIB of an order at `target`, whole and checked; what is there before stays until then.
 
-    `check` raises ValueError for a file that is not what was asked for. `progress` receives bytes done, of how many,
-    and a note (before the download 0 of 1, with the job's status). Raises CdsError.
+    `check` raises ValueError for a file that is not what was asked for, LastingError where another delivery would be no
+    better: that one is kept until the next call, whose `check` may take it. `progress` receives bytes done, of how
+    many, and a note (before the download 0 of 1, with the job's status). Raises CdsError.
     """
+    record = Record.open(target, {"dataset": order.dataset, **order.request})
+    if record.refused and _stands(record, check):
+        _name(record)
+        return
     connection = Connection.open(order.dataset, order.title, patience)
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.unlink(missing_ok=True)
-    record = Record.open(target, {"dataset": order.dataset, **order.request})
     if not record.pieces:
         record.pieces = [Piece(request) for request in _split(connection, order)]
         record.save()
-    problem: ValueError | None = None
-    for _ in range(patience.deliveries):
-        try:
-            _complete(connection, record, check, progress or _unseen)
-        except ValueError as error:
-            problem = error
-            _LOG.warning("%s: delivered file refused: %s", order.title, connection.clean(error))
-            record.discard()
-        else:
-            return
-    record.remove()
-    kind = "damaged" if isinstance(problem, DamagedError) else "not what was asked for"
-    connection.refuse(f"the delivered file is {kind} ({problem})")
+    try:
+        with receipts.naming(record.whole):
+            _deliver(connection, record, check, progress or _unseen)
+    except LastingError as error:
+        record.refused = True
+        record.save()
+        connection.refuse(str(error), "/datasets/{dataset}?tab=overview")
+    except ValueError as error:
+        record.remove()
+        kind = "damaged" if isinstance(error, DamagedError) else "not what was asked for"
+        connection.refuse(f"the delivered file is {kind} ({error})")
 
 
 def _unseen(done: int, total: int, note: str = "") -> None:
     """Progress that nobody follows."""
 
 
+def _stands(record: Record, check: Callable[[Path], None]) -> bool:
+    """Whether what came and was refused is right by now; if not, all is asked for anew."""
+    try:
+        check(record.whole)
+    except (OSError, ValueError):
+        record.remove()
+        record.pieces, record.refused = [], False
+        return False
+    return True
+
+
+def _deliver(connection: Connection, record: Record, check: Callable[[Path], None], progress: Progress) -> None:
+    """Make the target whole; once more by new jobs where the file is whole and wrong. Raises ValueError."""
+    try:
+        _complete(connection, record, check, progress)
+    except LastingError:
+        raise
+    except ValueError as error:
+        if isinstance(error, DamagedError) or connection.patience.deliveries == 1:
+            raise
+        _LOG.warning("%s: delivered file refused: %s", connection.title, connection.clean(error))
+        record.renew()
+        _complete(connection, record, check, progress)
+    _name(record)
+
+
 def _complete(connection: Connection, record: Record, check: Callable[[Path], None], progress: Progress) -> None:
-    """Obtain all pieces, join, check and name them. Raises ValueError for a file that is not right."""
+    """Obtain all pieces, join and check them. Raises ValueError for a file that is not right."""
     for piece in record.pieces:
         obtain(connection, record, piece, progress)
     if len(record.pieces) > 1:
         _join([record.file(piece) for piece in record.pieces], record.whole)
     check(record.whole)
+
+
+def _name(record: Record) -> None:
+    """Give a proven file its name, in place of what had it."""
     receipts.sync(record.whole)
     record.whole.replace(record.target)
     receipts.sync(record.target.parent)
@@ -179,11 +222,11 @@ def _complete(connection: Connection, record: Record, check: Callable[[Path], No
 
 
 def _join(files: Sequence[Path], whole: Path) -> None:
-    """Write the messages of `files` one after another; GRIB has no header of its own."""
+    """Write the messages of `files` one after another, zipped or not; GRIB has no header of its own."""
     with whole.open("wb") as out:
-        for file in files:
-            with file.open("rb") as piece:
-                shutil.copyfileobj(piece, out, 1 << 20)
+        for file in (part for piece in files for part in unzipped(piece)):
+            with file.open("rb") as content:
+                shutil.copyfileobj(content, out, 1 << 20)
 
 
 def _split(connection: Connection, order: Order) -> list[dict[str, Any]]:
@@ -210,6 +253,6 @@ def _price(connection: Connection, request: Mapping[str, Any]) -> tuple[float, f
     try:
         answer = connection.call("cost", lambda: client.estimate_costs(connection.dataset, dict(request)))
     except GoneError as error:
-        return connection.refuse(f"the dataset is unknown ({error})", "/datasets")
+        return connection.refuse_dataset(error)
     price, limit = float(answer.get("cost") or 0), float(answer.get("limit") or 0)
     return price, limit if limit > 0 else math.inf

@@ -15,7 +15,7 @@ import requests
 
 from lara import receipts
 from lara.sources.cds_connection import Connection, GoneError, QueueFullError, explanation, is_queue_full, status_of
-from lara.sources.cds_transfer import Progress, deliver
+from lara.sources.cds_transfer import DamagedError, Progress, deliver
 
 _LOG = logging.getLogger(__name__)
 _CANDIDATES = 50  # newest jobs of the user that are looked through for a lost one
@@ -37,11 +37,15 @@ class Piece:
 
 @dataclass
 class Record:
-    """The pieces in which a request is asked, kept in `<target>.jobs.json` until the target is whole."""
+    """The pieces in which a request is asked, kept in `<target>.jobs.json` until the target is whole.
+
+    `refused`: whether all has come, and was refused for what another delivery would not mend.
+    """
 
     target: Path
     identity: str
     pieces: list[Piece] = field(default_factory=list)
+    refused: bool = False
 
     @classmethod
     def open(cls, target: Path, request: Mapping[str, Any]) -> "Record":
@@ -51,6 +55,7 @@ class Record:
             content = receipts.read(record.path)
             if content["identity"] == record.identity:
                 record.pieces = [Piece(**piece) for piece in content["pieces"]]
+                record.refused = bool(content.get("refused"))
         except (receipts.ReceiptError, KeyError, TypeError):
             pass
         if not record.pieces:
@@ -75,7 +80,8 @@ class Record:
 
     def save(self) -> None:
         """Write the record."""
-        receipts.write(self.path, identity=self.identity, pieces=[asdict(piece) for piece in self.pieces])
+        pieces = [asdict(piece) for piece in self.pieces]
+        receipts.write(self.path, identity=self.identity, pieces=pieces, refused=self.refused)
 
     def forget(self, piece: Piece, spent: bool = False) -> None:
         """Give up a piece's job and what came of it; one that is `spent` counts, and is not taken up again."""
@@ -83,6 +89,12 @@ class Record:
         piece.spent += [piece.job] if spent else []
         piece.job, piece.asked = "", False
         self.save()
+
+    def renew(self) -> None:
+        """Give up all jobs and what came of them, to ask for new ones."""
+        for piece in self.pieces:
+            self.forget(piece, spent=True)
+        self.discard()
 
     def discard(self) -> None:
         """Remove what was downloaded, not the record."""
@@ -96,30 +108,66 @@ class Record:
         self.path.unlink(missing_ok=True)
 
 
+@dataclass
+class _Wait:
+    """The way to one result: until when, and for what the store refused it last."""
+
+    connection: Connection
+    progress: Progress
+    deadline: float
+    refused: str = ""
+
+    def rest(self, text: str, pause: float) -> None:
+        """Pause, and say why. Raises CdsError when it has taken too long, with the last refusal."""
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            before = f"; refused before: {self.refused}" if self.refused not in text else ""
+            self.connection.refuse(f"not done after {self.connection.patience.queue:g} s: {text}{before}")
+        self.progress(0, 1, f", {self.connection.clean(text)}")
+        time.sleep(min(pause, left))
+
+
 def obtain(connection: Connection, record: Record, piece: Piece, progress: Progress) -> None:
     """Make the piece's file whole, by its job or a new one. Raises CdsError, or DamagedError for a wrong file."""
-    deadline = time.monotonic() + connection.patience.queue
-    pauses = connection.patience.pauses()
+    wait = _Wait(connection, progress, time.monotonic() + connection.patience.queue)
+    full, damaged = connection.patience.pauses(), 0
     while len(piece.spent) < connection.patience.jobs:
         try:
             job = _job(connection, record, piece)
-            _await(connection, job, progress, deadline)
+            _await(wait, job)
             deliver(connection, job, record.file(piece), progress)
         except GoneError:
+            wait.refused = f"{len(piece.spent) + 1} jobs, or their results, got lost"
             _LOG.warning("%s: job %s or its result is gone: a new one", connection.title, piece.job)
             record.forget(piece, spent=True)
         except QueueFullError as error:
+            wait.refused = f"the queue is full ({error})"
             record.forget(piece)
             _LOG.info("%s: the queue is full", connection.title)
-            _rest(connection, f"the queue is full ({error})", next(pauses), progress, deadline)
+            wait.rest(wait.refused, next(full))
         except JobFailedError as error:
-            record.forget(piece)  # the next run asks anew
-            connection.refuse(str(error))
+            wait.refused = f"{error}, at job {len(piece.spent) + 1} for this request"
+            _LOG.warning("%s: %s", connection.title, connection.clean(wait.refused))
+            record.forget(piece, spent=True)
+            wait.rest(wait.refused, connection.patience.longest if len(piece.spent) < connection.patience.jobs else 0)
+        except DamagedError as error:
+            damaged += 1
+            _take_again(connection, record, piece, error, damaged)
         else:
             return
-    lost, piece.spent = len(piece.spent), []
+    piece.spent = []
     record.save()
-    connection.refuse(f"{lost} jobs, or their results, got lost")
+    connection.refuse(wait.refused)
+
+
+def _take_again(connection: Connection, record: Record, piece: Piece, error: DamagedError, damaged: int) -> None:
+    """Prepare for another delivery of a damaged piece: once from where it is stored, then from a new job."""
+    if damaged >= connection.patience.deliveries:
+        raise error
+    _LOG.warning("%s: delivered file refused: %s", connection.title, connection.clean(error))
+    if damaged > 1:
+        record.forget(piece, spent=True)
+    record.file(piece).unlink(missing_ok=True)
 
 
 def _job(connection: Connection, record: Record, piece: Piece) -> Any:
@@ -143,7 +191,7 @@ def _submit(connection: Connection, record: Record, piece: Piece) -> str:
     try:
         return connection.call("request", ask)
     except GoneError as error:
-        return connection.refuse(f"the dataset is unknown ({error})", "/datasets")
+        return connection.refuse_dataset(error)
 
 
 def _find(connection: Connection, piece: Piece) -> str:
@@ -160,9 +208,9 @@ def _find(connection: Connection, piece: Piece) -> str:
     return ""
 
 
-def _await(connection: Connection, job: Any, progress: Progress, deadline: float) -> None:
+def _await(wait: _Wait, job: Any) -> None:
     """Return when the job is done. Raises GoneError, QueueFullError, JobFailedError or CdsError."""
-    said = ""
+    connection, said = wait.connection, ""
     for pause in connection.patience.pauses():
         document = connection.call("status", lambda: job.json)
         status = str(document.get("status"))
@@ -174,7 +222,7 @@ def _await(connection: Connection, job: Any, progress: Progress, deadline: float
         if text != said:
             _LOG.info("%s: %s", connection.title, connection.clean(text))
         said = text
-        _rest(connection, text, pause, progress, deadline)
+        wait.rest(text, pause)
 
 
 def _explain(connection: Connection, job: Any, status: str) -> NoReturn:
@@ -201,11 +249,3 @@ def _last(document: Mapping[str, Any]) -> str:
     """The store's latest words on a job; it tells no position in the queue otherwise."""
     messages = sorted(document.get("metadata", {}).get("log", []))
     return f" ({messages[-1][1]})" if messages else ""
-
-
-def _rest(connection: Connection, text: str, pause: float, progress: Progress, deadline: float) -> None:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        connection.refuse(f"not done after {connection.patience.queue:g} s: {text}")
-    progress(0, 1, f", {connection.clean(text)}")
-    time.sleep(min(pause, left))

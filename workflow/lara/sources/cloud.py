@@ -22,6 +22,7 @@ from jaxtyping import Bool, Float32, Int
 from lara.grid import Grid
 from lara.sources.cloud_access import access, patiently
 from lara.sources.layouts import Field, Order, find_fields, find_grid, listed, rename_coordinates
+from lara.sources.plausible import fault_of, require_gregorian
 from lara.state import Channels
 
 States = Float32[np.ndarray, "n channel latitude longitude"]
@@ -66,6 +67,7 @@ def open_store(url: str, preliminary: bool = False) -> CloudStore:
     options = access(url)
     raw = patiently(lambda: xr.open_zarr(url, chunks=None, storage_options=options), url, "opening it")
     data = rename_coordinates(raw, url)
+    require_gregorian(str(data["time"].encoding.get("calendar", "standard")), url)
     times = data["time"].values.astype("datetime64[ns]")
     if not (times.size and np.all(np.diff(times) > np.timedelta64(0))):
         raise ValueError(f"{url}: its {times.size} times do not increase; the store is damaged, take another")
@@ -118,7 +120,7 @@ class _Reader:
             missing[times[step]] = f"no data for {listed(names)}"
         whole = ~unwritten.any(axis=1)
         times, states = times[whole], states if whole.all() else states[whole]
-        self.require_finite(times, states)
+        self.require_sound(times, states)
         if self.regrid is not None:  # a view of the source would keep all of it
             states = np.ascontiguousarray(self.regrid(states), np.float32)
         return Month(times, states, dict(sorted(missing.items())))
@@ -133,7 +135,7 @@ class _Reader:
             states[:, field.channels] = values.reshape(len(positions), -1, *self.store.grid.shape)
         return states
 
-    def require_finite(self, times: np.ndarray, states: States) -> None:
+    def require_sound(self, times: np.ndarray, states: States) -> None:
         bad = ~np.isfinite(states).all(axis=(2, 3))
         if bad.any():
             step, channel = np.argwhere(bad)[0]
@@ -141,6 +143,10 @@ class _Reader:
             place = f"{self.store.grid.latitude[row]}° N, {self.store.grid.longitude[column]}° E"
             what = f"{self.channels.names[channel]} at {_iso(times[step])}"
             raise ValueError(f"{self.store.url}: {what} is not finite at {place}; take another period or store")
+        for step, channel in np.ndindex(states.shape[:2]):
+            if fault := fault_of(states[step, channel], self.channels.channels[channel].variable):
+                what = f"{self.channels.names[channel]} at {_iso(times[step])}"
+                raise ValueError(f"{self.store.url}: {what} {fault}; take another period or store, or mend its units")
 
 
 def _months(

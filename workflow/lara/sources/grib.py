@@ -18,15 +18,20 @@ from jaxtyping import Bool, Float32
 from lara.grid import Grid
 from lara.sources.mesh import GribError
 from lara.sources.messages import Kind, Message, messages
-from lara.sources.netcdf import NETCDF, ZIP, slabs
+from lara.sources.netcdf import NETCDF, slabs
 from lara.sources.regrid import Regridding
+from lara.sources.unzip import unzipped
 from lara.state import Channels
 
-__all__ = ["Delivery", "Expected", "Field", "GribError", "check", "fields", "read"]
+__all__ = ["Delivery", "Expected", "Field", "GribError", "PreliminaryError", "check", "fields", "read"]
 
 FINAL, PRELIMINARY = "0001", "0005"  # experiment versions of ERA5 and of ERA5T, its first release
 _NAMED = 3  # faults that an error lists
 _REMEDY = "Compare the request with what is expected, delete the file and download it again"
+
+
+class PreliminaryError(GribError):
+    """A delivery holds ERA5T, and that was not to be taken."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,8 @@ class Expected:
     """What was asked for.
 
     `channels`, `times` (datetime64, to the minute) and `grid`; `preliminary` accepts ERA5T, which ECMWF may still
-    replace; `member` picks one member of an ensemble (None: there is no ensemble).
+    replace; `member` picks one member of an ensemble (None: there is no ensemble); `exactly` refuses a file that holds
+    more than was asked for, of which else nothing but what was asked for is looked at.
     """
 
     channels: Channels
@@ -42,6 +48,7 @@ class Expected:
     grid: Grid
     preliminary: bool = False
     member: int | None = None
+    exactly: bool = True
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -119,13 +126,18 @@ def fields(path: Path, expected: Expected) -> Iterator[Field]:
             if expected.member not in (None, message.kind.product.member):
                 continue
             try:
-                yield audit.admit(message)
+                if expected.exactly or audit.wants(message):
+                    yield audit.admit(message)
+            except PreliminaryError as fault:
+                raise PreliminaryError(f"{path} cannot be used: {message} {fault}") from None
             except GribError as fault:
                 audit.faults.append(f"{message} {fault}")
             if len(audit.faults) == _NAMED:
                 break
         else:
             audit.faults += audit.missing()
+    except PreliminaryError:
+        raise
     except GribError as broken:
         audit.faults.append(str(broken))
     if audit.faults:
@@ -133,10 +145,15 @@ def fields(path: Path, expected: Expected) -> Iterator[Field]:
 
 
 def _messages(path: Path) -> Iterator[Message]:
-    """Messages of GRIB, or of NetCDF and ZIP in their place, by the first bytes of the file."""
-    with path.open("rb") as stream:
-        start = stream.read(4)
-    return slabs(path) if start in (ZIP, *NETCDF) else messages(path)
+    """Messages of GRIB, or of NetCDF in their place, by the first bytes of the file or of each file of a ZIP."""
+    number = 0
+    for file in unzipped(path):
+        with file.open("rb") as stream:
+            start = stream.read(4)
+        for message in slabs(file) if start in NETCDF else messages(file):
+            number += 1
+            message.number = number
+            yield message
 
 
 class _Place(NamedTuple):
@@ -173,6 +190,12 @@ class _Audit:
             np.maximum(values, 0.0, out=values)
         return Field(time, place.channel, values, place.preliminary)
 
+    def wants(self, message: Message) -> bool:
+        """Whether a message is of a time and channel that were asked for."""
+        product = message.kind.product
+        asked = not product.problem and (product.name or "", product.level) in self.channels
+        return asked and (message.date, message.clock) in self.times
+
     def missing(self) -> list[str]:
         """A fault for fields that did not come, if any."""
         absent = np.argwhere(self.seen == 0)
@@ -204,8 +227,9 @@ class _Audit:
 
     def _preliminary(self, expver: str) -> bool:
         if expver == PRELIMINARY and not self.expected.preliminary:
-            raise GribError(
-                "is ERA5T (expver 0005), which may still be replaced: wait for ERA5, about three months, or accept it"
+            raise PreliminaryError(
+                "is ERA5T (expver 0005), which may still be replaced: wait for ERA5, about three months, and "
+                "download it again, or take it by `source.preliminary: mark`"
             )
         if expver not in (FINAL, PRELIMINARY):
             raise GribError(f"is of experiment {expver}, not ERA5 ({FINAL}) or ERA5T ({PRELIMINARY})")

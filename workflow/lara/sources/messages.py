@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from lara.sources.mesh import GribError, Mesh
+from lara.sources.plausible import ABSENT, fault_of
 from lara.variables import VARIABLES
 
 # ECMWF's parameter numbers; 260074 is the name other centres' sea level pressure goes by
@@ -28,10 +29,6 @@ _SURFACES = ("surface", "meanSea", "heightAboveGround")
 _PRESSURES = {"isobaricInhPa": 1, "isobaricInPa": 100}
 
 _DECIMALS = {1: 3, 2: 6}
-_ABSENT = 1e36  # stands for missing values
-# SI units; far beyond what the atmosphere does, so that only other units or a broken message end here
-_PLAUSIBLE = {"z": (-2e4, 1e6), "t": (100.0, 400.0), "u": (-400.0, 400.0), "v": (-400.0, 400.0), "q": (-0.01, 0.1)}
-_PLAUSIBLE |= {"msl": (8e4, 1.2e5), "u10": (-150.0, 150.0), "v10": (-150.0, 150.0), "t2m": (100.0, 400.0)}
 _LONG = 0x800000  # from here on a length in edition 1 means something else
 
 
@@ -82,7 +79,7 @@ class Message:
             size = eccodes.codes_get_size(self.handle, "values")
             if size != self.kind.mesh.size:  # before memory is taken for them
                 raise GribError(f"has {size} values for a grid of {self.kind.mesh}")
-            eccodes.codes_set_double(self.handle, "missingValue", _ABSENT)
+            eccodes.codes_set_double(self.handle, "missingValue", ABSENT)
             values = _values(self.handle)
         except eccodes.CodesInternalError as error:
             raise GribError(f"cannot be decoded ({error})") from error
@@ -99,14 +96,9 @@ def _values(handle: int) -> Float32[np.ndarray, " points"]:
 
 
 def require_sound(values: np.ndarray, name: str | None) -> None:
-    """Raise GribError where a value of the variable `name` is missing, not finite, or beyond all plausibility."""
-    low, high = values.min(), values.max()
-    if not (low > -_ABSENT and high < _ABSENT):
-        bad = np.count_nonzero(~(np.abs(values) < _ABSENT))
-        raise GribError(f"lacks {bad} of its {values.size} values (missing or NaN)")
-    least, most = _PLAUSIBLE.get(name or "", (-_ABSENT, _ABSENT))
-    if low < least or high > most:
-        raise GribError(f"has values from {low:.6g} to {high:.6g}, beyond the plausible {least:g} to {most:g}")
+    """Raise GribError where a value of the variable `name` is missing, not finite, or implausible."""
+    if fault := fault_of(values, name):
+        raise GribError(fault)
 
 
 def messages(path: Path) -> Iterator[Message]:

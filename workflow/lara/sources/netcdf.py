@@ -1,14 +1,10 @@
-"""The Climate Data Store's NetCDF, plain or zipped, taken apart into the messages it was converted from.
+"""The Climate Data Store's NetCDF, taken apart into the messages it was converted from.
 
 Layout of its converter since 2024: variables by ECMWF's short names on (valid_time, pressure_level, latitude,
 longitude), experiment version `expver` by time. Coordinates come from GRIB with three decimals and are checked as
 such. GRIB is to be preferred: the store calls this layout unstable.
 """
 
-import shutil
-import tempfile
-import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -21,9 +17,10 @@ from jaxtyping import Float32
 
 from lara.sources.mesh import GribError, Mesh
 from lara.sources.messages import Kind, Message, Product, require_sound
+from lara.sources.plausible import require_gregorian
 from lara.variables import VARIABLES
 
-ZIP, NETCDF = b"PK\x03\x04", (b"\x89HDF", b"CDF\x01", b"CDF\x02", b"CDF\x05")
+NETCDF = (b"\x89HDF", b"CDF\x01", b"CDF\x02", b"CDF\x05")
 _AXES = ("valid_time", "pressure_level", "latitude", "longitude")
 
 
@@ -45,34 +42,14 @@ class Slab(Message):
 
 
 def slabs(path: Path) -> Iterator[Slab]:
-    """The fields of a NetCDF file, or of each file in a ZIP archive, one in memory at a time.
+    """The fields of a NetCDF file, one in memory at a time.
 
-    Names inside an archive are not used. Raises GribError for a file that is broken or of another layout.
+    Raises GribError for a file that is broken or of another layout.
     """
-    number = 0
-    for file in _unzipped(path):
-        with _opened(file) as dataset:
-            for slab in _slabs(dataset):
-                number += 1
-                slab.number = number
-                yield slab
-
-
-def _unzipped(path: Path) -> Iterator[Path]:
-    """The file itself, or each file of an archive, one at a time beside it."""
-    if not zipfile.is_zipfile(path):
-        yield path
-        return
-    with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        for position, member in enumerate(archive.infolist(), start=1):
-            file = Path(folder) / f"{position}.nc"
-            try:
-                with archive.open(member) as source, file.open("wb") as target:
-                    shutil.copyfileobj(source, target)
-            except (zipfile.BadZipFile, EOFError, zlib.error) as error:
-                raise GribError(f"file {position} of the archive is broken ({error})") from error
-            yield file
-            file.unlink()
+    with _opened(path) as dataset:
+        for number, slab in enumerate(_slabs(dataset), start=1):
+            slab.number = number
+            yield slab
 
 
 def _opened(file: Path) -> netCDF4.Dataset:
@@ -111,6 +88,10 @@ def _mesh(dataset: netCDF4.Dataset) -> Mesh:
 
 def _times(dataset: netCDF4.Dataset) -> np.ndarray:
     axis = dataset["valid_time"]
+    try:
+        require_gregorian(getattr(axis, "calendar", "standard"), "it")
+    except ValueError as fault:
+        raise GribError(str(fault)) from fault
     dates = netCDF4.num2date(np.atleast_1d(axis[:]), axis.units, getattr(axis, "calendar", "standard"))
     return np.array([date.isoformat() for date in np.asarray(dates)], "datetime64[m]")
 

@@ -12,6 +12,7 @@ from lara.store.archive import (
 )
 from lara.store.arrays import StoreError
 from lara.store.means import MonthMean, write_means
+from lara.store.npz import read_arrays
 from lara.store.sealing import content_digest, discard, seal, write_block
 from lara.store.states import StateStore, create, open_state
 from lara.store.versions import prune, version_of, versions_of
@@ -29,6 +30,7 @@ __all__ = [
     "open_archive",
     "open_state",
     "prune",
+    "read_arrays",
     "require_written",
     "seal",
     "seal_archive",

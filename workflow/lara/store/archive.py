@@ -1,11 +1,15 @@
 """The reanalysis as others open it: CF variables on (time, level, latitude, longitude), WeatherBench 2 names.
 
 `<name>` is the analysis, `<name>_background` the forecast it started from and, of an ensemble, `<name>_spread` the
-standard deviation of its analyses, whose mean the analysis is; float32, one shard per day. The archive is sealed as a
+standard deviation of its analyses, whose mean the analysis is; float32, one file per variable and time, without shards:
+xarray carries shards along when it writes what it has read, and then refuses parts of days. Names and values of
+attributes are such as NetCDF can hold, classic or not. The archive is sealed as a
 whole: its receipt lists size and digest of every file, and is withdrawn before anything is written again. One that is
 assembled from parts is never written again: another assembly is another version (`lara.store.versions`).
 """
 
+import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -55,8 +59,21 @@ def create_archive(
         for what in kinds
         for name in channels.variables
     }
-    known = dict(zip(_OWN, (grid.kind, channels.names, kinds), strict=True))
-    arrays.ensure(path, arrays.Template(times, fields, coordinates, {**(attributes or {}), **known}))
+    known = dict(zip(_OWN, (grid.kind, " ".join(channels.names), " ".join(kinds)), strict=True))
+    arrays.ensure(path, arrays.Template(times, fields, coordinates, {**_portable(attributes or {}), **known}))
+
+
+def _portable(attributes: Mapping[str, Any]) -> dict[str, str | float]:
+    """Attributes under names of letters, digits and "_", as CF asks for; what is no text or number as JSON."""
+    names = {key: re.sub(r"\W+", "_", key, flags=re.ASCII) for key in attributes}
+    if len(set(names.values())) < len(names):
+        raise ValueError(f"attributes {sorted(names)} would share names in an archive: choose others")
+    return {names[key]: _plain(value) for key, value in attributes.items()}
+
+
+def _plain(value: Any) -> str | float:
+    keeps = isinstance(value, str | int | float) and not isinstance(value, bool)
+    return value if keeps else json.dumps(value, sort_keys=True)
 
 
 def write_archive(path: Path, first: int, **states: Float32[np.ndarray, "n channel latitude longitude"]) -> None:
@@ -77,7 +94,7 @@ def write_archive(path: Path, first: int, **states: Float32[np.ndarray, "n chann
         require_finite(part, times[first:], channels.names)
     receipt_of(path).unlink(missing_ok=True)
     receipts.sync(path.parent)
-    keepbits = arrays.read_attributes(path).get(KEEPBITS, {})
+    keepbits = json.loads(arrays.read_attributes(path).get(KEEPBITS, "{}"))
     for kind, part in states.items():
         for name in channels.variables:
             positions = channels.select(name) if VARIABLES[name].upper_air else channels.index(name)
@@ -125,7 +142,8 @@ def _span(path: Path, times: np.ndarray) -> dict[str, Any]:
 def assemble_archive(path: Path, parts: Sequence[Path], grid: Grid, channels: Channels, times: np.ndarray) -> None:
     """Make a version of the archive of `times` from sealed ones of stretches of it, and have `path` stand for it.
 
-    Shards are linked, not copied: they are whole days of both, and no writer changes a file in place. Raises StoreError
+    Files are linked where they can be, and copied where not: each is one time of both, and no writer changes a file in
+    place. Raises StoreError
     naming every part that is damaged, not sealed, or of other attributes than the first, and the first time that no
     part holds; `path` then stands for what it did before.
     """
@@ -134,8 +152,8 @@ def assemble_archive(path: Path, parts: Sequence[Path], grid: Grid, channels: Ch
     fresh.parent.mkdir(parents=True, exist_ok=True)
     discard_archive(fresh)
     own = {key: value for key, value in attributes.items() if key not in ("coordinates", *_OWN)}
-    create_archive(fresh, grid, channels, times, own, spread="spread" in attributes["kinds"])
-    held = [_link_shards(part, fresh, times) for part in parts]
+    create_archive(fresh, grid, channels, times, own, spread="spread" in attributes["kinds"].split())
+    held = [_link_files(part, fresh, times) for part in parts]
     missing = np.setdiff1d(times, np.concatenate(held))
     if missing.size:
         raise StoreError(f"{path}: no part holds {missing[0]} ({missing.size} times are missing): cycle its chunk")
@@ -171,14 +189,14 @@ def _shared_attributes(parts: Sequence[Path]) -> dict[str, Any]:
     return wanted
 
 
-def _link_shards(part: Path, path: Path, times: np.ndarray) -> np.ndarray:
-    """Link all shards of a part into an archive; returns the times it holds."""
+def _link_files(part: Path, path: Path, times: np.ndarray) -> np.ndarray:
+    """Link all files of a part into an archive; returns the times it holds."""
     held = arrays.read_times(part)
     first = int(np.searchsorted(times, held[0]))
     if not np.array_equal(times[first : first + len(held)], held):
         raise StoreError(f"{part} is from {held[0]} to {held[-1]}, which are no times of {path}: {RERUN}")
     for name in _variables(part):
-        arrays.link_shards(part, path, name, first)
+        arrays.link_files(part, path, name, first)
     return held
 
 
@@ -191,8 +209,8 @@ def open_archive(path: Path) -> xr.Dataset:
     problems = _problems(path, content=False)
     if problems:
         raise StoreError(f"{problems[0]} ({len(problems)} problems in {path}): {RERUN}")
-    daily = arrays.shard_times(arrays.open_field(path, _variables(path)[0]))
-    return xr.open_zarr(path, chunks={"time": daily})
+    daily = int(np.timedelta64(1, "D") // arrays.step_of(arrays.read_times(path)))
+    return xr.open_zarr(path, chunks={"time": max(daily, 1)})
 
 
 def verify_archive(path: Path) -> list[str]:
@@ -245,11 +263,11 @@ def _field(name: str, what: str, channels: Channels, grid: Grid, keepbits: int |
 
 
 def _channels(path: Path) -> Channels:
-    return Channels.parse(arrays.read_attributes(path)["channels"])
+    return Channels.parse(arrays.read_attributes(path)["channels"].split())
 
 
 def _kinds(path: Path) -> list[str]:
-    return list(arrays.read_attributes(path)["kinds"])
+    return list(arrays.read_attributes(path)["kinds"].split())
 
 
 def _variables(path: Path) -> list[str]:

@@ -1,6 +1,7 @@
 """The Zarr v3 layer: float32 fields over a time axis, created once, written by many, lengthened in place.
 
-One chunk is one time and one shard (file) is one whole day, so writers of different days never share a file.
+One chunk is one time. A field of shards keeps one whole day in a file, so writers of different days never share one; of
+any other a chunk is a file.
 Every chunk carries a CRC-32C (Castagnoli et al. 1993, doi:10.1109/26.231911), checked on each read. Each
 change of a file is a rename, so a reader sees the old or the new one.
 """
@@ -24,6 +25,7 @@ from zarr.errors import ZarrUserWarning
 from zarr.storage import LocalStore
 
 from lara import receipts
+from lara.locks import NO_LINKS
 
 RERUN = "rerun the rule that makes it"
 _DAY = np.timedelta64(1, "D")
@@ -41,13 +43,14 @@ class StoreError(ValueError):
 class Field:
     """A float32 variable: `dimensions` and `shape` without the leading time, and CF `attributes`.
 
-    packed: whether it is compressed however small its chunks are.
+    packed: whether it is compressed however small its chunks are; sharded: whether a file is a whole day, not one time.
     """
 
     dimensions: Sequence[str]
     shape: Sequence[int]
     attributes: Mapping[str, Any]
     packed: bool = False
+    sharded: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,8 @@ def write_rows(
         sparse = np.full_like(values, np.nan)  # the fill value, of which nothing is stored
         sparse[held] = values[held]
         values = sparse
-    array[first : first + len(values)] = values
+    with receipts.naming(path / name):
+        array[first : first + len(values)] = values
     for file in shards(array, first + held):
         receipts.sync(file)
     receipts.sync(path / name)
@@ -134,21 +138,40 @@ def shards(array: zarr.Array, rows: Int[np.ndarray, " n"]) -> list[Path]:
     return [cast(LocalStore, array.store).root / key for key in keys]
 
 
-def link_shards(source: Path, target: Path, name: str, first: int) -> None:
-    """Link every shard of field `name` into another store, from its position `first` on.
+def link_files(source: Path, target: Path, name: str, first: int) -> None:
+    """Link every file of field `name`, which has no shards, into another store, from its position `first` on.
 
-    Raises StoreError unless shards begin at the same times in both.
+    Copies them where the two are on file systems between which, or on which, there are no links.
     """
     here, there = open_field(source, name), open_field(target, name)
-    if shard_times(here) != shard_times(there) or first % shard_times(there):
-        raise StoreError(f"{source} would begin at time {first} of {target}, within a shard: cut chunks at whole days")
     rows = np.arange(here.shape[0])
     for old, new in zip(shards(here, rows), shards(there, first + rows), strict=True):
-        new.hardlink_to(old)
+        if not linked(old, new):
+            _copy(old, new)
+
+
+def linked(source: Path, target: Path) -> bool:
+    """Whether `target` has become a link to `source`; False where file systems have no such links."""
+    try:
+        target.hardlink_to(source)
+    except OSError as fault:
+        if fault.errno not in (errno.EXDEV, *NO_LINKS):
+            raise
+        return False
+    return True
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file to the disk, and compare what is there."""
+    with receipts.naming(target):
+        shutil.copyfile(source, target)
+        receipts.sync(target)
+    if receipts.digest(target) != receipts.digest(source):
+        raise StoreError(f"{target} is no true copy of {source}: the disk is at fault, check it and {RERUN}")
 
 
 def shard_times(array: zarr.Array) -> int:
-    """Times in a shard."""
+    """Times in a file."""
     return (array.shards or array.chunks)[0]
 
 
@@ -231,7 +254,7 @@ def _add_field(group: zarr.Group, name: str, field: Field, length: int, days: in
         shape=(length, *field.shape),
         dtype="float32",
         chunks=(1, *field.shape),
-        shards=(days, *field.shape),
+        shards=(days, *field.shape) if field.sharded else None,
         compressors=_codecs(field),
         fill_value=float("nan"),
         chunk_key_encoding=_FLAT,

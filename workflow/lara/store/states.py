@@ -38,6 +38,7 @@ def create(
         ("channel", "latitude", "longitude"),
         (len(channels), *grid.shape),
         {"long_name": "atmospheric state in SI units"},
+        sharded=True,
     )
     coordinates = {"channel": labels, **grid_coordinates(grid)}
     template = arrays.Template(times, {"state": field}, coordinates, {**(attributes or {}), "grid_kind": grid.kind})

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lara import receipts
+from lara.store.arrays import linked
 
 
 def receipt_of(path: Path) -> Path:
@@ -53,9 +54,10 @@ def share(fresh: Path, files: dict[str, list[Any]], earlier: Path) -> None:
         if known.get(name) != described or not theirs.exists() or mine.samefile(theirs):
             continue
         if not receipts.problems({name: described}, earlier):  # it may have been damaged since
-            linked = mine.with_name(f".{uuid.uuid4().hex}")
-            linked.hardlink_to(theirs)
-            linked.replace(mine)
+            link = mine.with_name(f".{uuid.uuid4().hex}")
+            if not linked(theirs, link):  # no links here: each version has files of its own
+                return
+            link.replace(mine)
 
 
 def point(path: Path, version: Path) -> None:

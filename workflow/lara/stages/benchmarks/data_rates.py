@@ -91,7 +91,7 @@ def measure_ingestion(run: Run, progress: Callable[[int, int], None]) -> pd.Data
     part = download.deliveries(run, run.config.using("training")[0])[0]
     grids = Grid.equiangular(*source.shape, poles=True), run.grid
     regrids = {method: regridding(method, *grids) for method in METHODS}
-    return ingestion_rates(download.delivered(run, part), part.expected, regrids, progress)
+    return ingestion_rates(download.delivered(run, part), part.held, regrids, progress)
 
 
 def ingestion_rates(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lara import receipts
+from lara import receipts, store
 from lara.assimilation.control import BlockControl, Control, DiagonalControl, HorizontalControl
 from lara.config import Experiment, Factors
 from lara.config.experiments import MODEL_SPACE
@@ -48,8 +48,7 @@ def load(run: Run, space: str) -> dict[str, np.ndarray]:
     path = run.layout.background_error(space)
     if not path.exists():
         raise FileNotFoundError(f"background error {path} does not exist: run `snakemake covariance`")
-    with np.load(path) as file:
-        return dict(file)
+    return store.read_arrays(path)
 
 
 def control(run: Run, chosen: Experiment, trials: Sequence[Factors], share: float = 1.0) -> Control:

@@ -11,7 +11,7 @@ from lara import receipts
 from lara.grid import Grid
 from lara.sources import grib
 from lara.sources.regrid import Regridding, regridding
-from lara.stages.data.download import Delivery, cds_source, delivered, deliveries
+from lara.stages.data.download import Delivery, cds_source, delivered, deliveries, drop
 from lara.stages.data.month import DAY, Month, Report, Span
 from lara.stages.run import Run
 
@@ -32,12 +32,12 @@ def months(run: Run, dataset: str, wanted: Sequence[Span], report: Report) -> It
         digests = {one["dataset"]: one["digest"] for one in provenance}
         yield Month(span, states[: len(moments)], provenance={"deliveries": digests, "preliminary": marked})
         for part in [] if source.keep else parts:
-            run.layout.delivery(part.name, source.cache).unlink()
+            drop(run, part)
         days += int((span[1] - span[0]) / DAY)
         report(days, int(sum((end - begin) / DAY for begin, end in wanted)))
 
 
 def _decode(run: Run, part: Delivery, regrid: Regridding, into: np.ndarray) -> dict[str, Any]:
     """Bring a delivery into its part of a month's states; its receipt."""
-    grib.read(delivered(run, part), part.expected, regrid, into)
+    grib.read(delivered(run, part), part.held, regrid, into)
     return receipts.read(run.layout.delivery_receipt(part.name))

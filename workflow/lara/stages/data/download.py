@@ -7,15 +7,17 @@ levels, in one GRIB file. What lies at its path and passes the check is never do
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+import os
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from lara import receipts
+from lara import locks, receipts
 from lara.config import Cds
 from lara.grid import Grid
-from lara.sources import cds, grib
+from lara.sources import cds, grib, shelf
 from lara.sources.cds_transfer import Progress
 from lara.stages.run import Run
 from lara.state import Channels
@@ -46,6 +48,11 @@ class Delivery:
     order: cds.Order
     expected: grib.Expected
     channels: slice
+
+    @property
+    def held(self) -> grib.Expected:
+        """What a file on disk must hold, which may hold more."""
+        return replace(self.expected, exactly=False)
 
 
 def volume(run: Run, limit: float = FIELDS_PER_REQUEST) -> Volume:
@@ -90,35 +97,76 @@ def _delivery(run: Run, name: str) -> Delivery:
 
 
 def download_month(run: Run, name: str, progress: Progress) -> None:
-    """Leave a delivery at its path, whole and checked, and its receipt. Raises CdsError."""
+    """Have a delivery on disk, whole and checked, and write its receipt. Raises CdsError, or LockError.
+
+    What is there already is used where it holds the delivery, be it more; nothing is removed before it is replaced.
+    """
     wanted, source = delivery(run, name), cds_source(run)
-    path, preliminary = run.layout.delivery(name, source.cache), np.zeros(0, bool)
-
-    def check(file: Path) -> None:
-        nonlocal preliminary
-        preliminary = grib.check(file, wanted.expected)
-
-    try:
-        check(path)
-        _LOG.info("%s: %s is there and right", wanted.order.title, path)
-    except (FileNotFoundError, grib.GribError):
-        cds.fetch(wanted.order, path, check, cds.Patience(**source.patience.model_dump()), progress)
+    usual = run.layout.delivery(name, source.cache)
+    lock = locks.held(usual.with_suffix(".lock"), "wait for it to end", source.patience.queue)
+    with lock if source.cache else nullcontext():
+        file, preliminary = _there(run, wanted, usual) or _fetched(wanted, usual, source, progress)
     receipts.write(
         run.layout.delivery_receipt(name),
         dataset=wanted.order.dataset,
         request=dict(wanted.order.request),
-        bytes=path.stat().st_size,
-        digest=receipts.digest(path),
+        file=os.path.relpath(file, _root(usual)),
+        bytes=file.stat().st_size,
+        digest=receipts.digest(file),
         preliminary=[str(moment) for moment in wanted.expected.times[preliminary]],
     )
 
 
+def _there(run: Run, wanted: Delivery, usual: Path) -> tuple[Path, np.ndarray] | None:
+    """A file that holds the delivery already, and which of its times are ERA5T."""
+    files = shelf.candidates(usual, *((_root(usual).parent, 2) if cds_source(run).cache else (_root(usual), 1)))
+    found = shelf.find(files, wanted.order, lambda file: grib.check(file, wanted.held))
+    if found:
+        _LOG.info("%s: %s is there and right", wanted.order.title, found[0])
+    return found
+
+
+def _fetched(wanted: Delivery, usual: Path, source: Cds, progress: Progress) -> tuple[Path, np.ndarray]:
+    """The same, from the store."""
+    preliminary = np.zeros(0, bool)
+
+    def check(file: Path) -> None:
+        nonlocal preliminary
+        try:
+            preliminary = grib.check(file, wanted.expected)
+        except grib.PreliminaryError as fault:
+            raise cds.LastingError(str(fault)) from fault
+
+    file = shelf.place(usual, wanted.order, shared=source.cache is not None)
+    cds.fetch(wanted.order, file, check, cds.Patience(**source.patience.model_dump()), progress)
+    shelf.note(file, wanted.order)
+    return file, preliminary
+
+
 def delivered(run: Run, part: Delivery) -> Path:
-    """The GRIB of a delivery. ValueError where it has gone since."""
-    path, receipt = run.layout.delivery(part.name, cds_source(run).cache), run.layout.delivery_receipt(part.name)
+    """The GRIB of a delivery. ValueError where it has gone, or is not what its receipt says."""
+    usual, receipt = run.layout.delivery(part.name, cds_source(run).cache), run.layout.delivery_receipt(part.name)
+    content = receipts.read(receipt)
+    path = _root(usual) / content.get("file", usual.relative_to(_root(usual)))
+    remedy = f"delete {receipt} and run snakemake, which downloads it again"
     if not path.exists():
-        raise ValueError(f"{path} is not there any more: delete {receipt} and run snakemake, which downloads it again")
+        raise ValueError(f"{path} is not there any more: {remedy}")
+    if path.stat().st_size != content["bytes"] or receipts.digest(path) != content["digest"]:
+        raise ValueError(f"{path} has changed since its receipt was written: {remedy}")
     return path
+
+
+def drop(run: Run, part: Delivery) -> None:
+    """Remove the GRIB of a delivery that has become states, where it is this run's own."""
+    usual, source = run.layout.delivery(part.name), cds_source(run)
+    if source.cache is None and (path := delivered(run, part)).parent == usual.parent:
+        path.unlink()
+        shelf.record_of(path).unlink(missing_ok=True)
+
+
+def _root(usual: Path) -> Path:
+    """Folder of all deliveries, above "<dataset>/<product>/<month>"."""
+    return usual.parents[2]
 
 
 def _times(run: Run, dataset: str, month: str) -> np.ndarray:

@@ -32,7 +32,7 @@ def provenance(run: Run, name: str) -> dict[str, Any]:
         "experiment": chosen.model_dump_json(exclude=set(CUTTING)),
         "factors": factors(run, name).model_dump_json(),
         "settings": receipts.digest(Settings(run.config).analyses(name)),
-        **{f"digest of {path.relative_to(run.layout.root)}": receipts.digest(path) for path in stated},
+        **{f"digest_of_{path.relative_to(run.layout.root)}": receipts.digest(path) for path in stated},
     }
 
 

@@ -83,7 +83,10 @@ def _progress(part: Stretch) -> tuple[int, list[float]]:
 
 def _state(run: Run, label: str, part: Stretch, count: int) -> str:
     """What the job of a stretch is doing, or the last line it said before it ended early."""
-    holder = locks.read(part.files.lock)
+    try:
+        holder = locks.read(part.files.lock)
+    except locks.LockError as fault:
+        return f"unknown; {fault}"
     if holder is not None and (age := clock.time() - part.files.lock.stat().st_mtime) < locks.STALE:
         return f"cycled by {holder}, renewed {max(age, 0):.0f} s ago"
     if count == len(part.windows):
