@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from importlib import import_module
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -22,6 +21,7 @@ from lara.networks import weights
 from lara.observations import table
 from lara.progress import Progress
 from lara.stages.networks import RunWithNetworks
+from repository import REPOSITORY
 
 IN_SECONDS = 10.0
 
@@ -102,7 +102,7 @@ def test_every_command_names_a_function_that_takes_what_it_is_given(name):
 
 def test_every_command_is_a_rule_of_the_same_name():
     """`lara <name>` is the body of rule <name>; a command that no rule runs is dead, but for the check by hand."""
-    rules = "".join(path.read_text() for path in (Path(__file__).parents[1] / "workflow" / "rules").glob("*.smk"))
+    rules = "".join(path.read_text() for path in (REPOSITORY / "workflow" / "rules").glob("*.smk"))
     for name in cli.COMMANDS.keys() - {"verify-archive", "prune-archive", "status"}:
         assert f"rule {name.replace('-', '_')}:" in rules, name
         assert f'lara("{name}"' in rules, name

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 
-import figure_samples
 import matplotlib.axes
 import matplotlib.table
 import matplotlib.text
@@ -16,6 +15,7 @@ import pytest
 import xarray as xr
 import yaml
 
+import figure_samples
 import worlds
 from lara import figures
 from lara.figures import style
@@ -173,7 +173,7 @@ def test_a_new_figure_is_one_file(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(
-        r"rule draw_figure_of_table:\n +input: .*scores/l4dvar.csv.*\n +output: .*figures/counts.csv", done.stdout
+        r"rule draw_figure_of_table:\n +input: .*verification/l4dvar.csv.*\n +output: .*figures/counts.csv", done.stdout
     )
 
 

@@ -1,11 +1,11 @@
 """Every figure draws from small arrays, with the lines, units, counts and intervals a reader needs."""
 
-import figure_samples as samples
 import matplotlib
 import matplotlib.colors
 import numpy as np
 import pytest
 
+import figure_samples as samples
 from lara.figures import maps, style
 from lara.figures.analyses import analysis_maps, rmse_by_level, rmse_over_time
 from lara.figures.forecasts import forecast_rmse

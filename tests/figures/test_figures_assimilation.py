@@ -1,11 +1,11 @@
 """Figures of the comparison of methods: they draw from small tables, with the numbers a reader needs."""
 
-import figure_samples as samples
 import matplotlib.patches
 import numpy as np
 import pandas as pd
 import pytest
 
+import figure_samples as samples
 from lara.figures import style
 from lara.figures.analyses import osse, spread_skill
 from lara.figures.background_error import single_observation
