@@ -1,6 +1,9 @@
-"""Scores against truth and observations, and the summary of the run."""
+"""Scores against truth and observations, comparisons of experiments, the report of long runs, and the summary."""
 
 FORECAST_STARTS = [name for name in REANALYSIS if name == REFERENCE or CONFIG.experiments[name].method == "free"]
+PRODUCTION_REPORT = [
+    RUN.production(part) for part in ("series.nc", "trends.csv", "seams.nc", "seams.csv", "report.json")
+]
 
 
 rule score_experiment:
@@ -121,6 +124,118 @@ rule score_forecasts:
         run=RUN.root,
     shell:
         lara("score-forecasts")
+
+
+rule score_forecasts_of:
+    """Squared errors of forecasts from an experiment's analyses, at the initial times of its suite."""
+    input:
+        statistics=RUN.statistics,
+        forecaster=RUN.weights("forecaster"),
+        truth=of(INPUTS.truth, "experiment"),
+        archive=RUN.archive_receipt("{experiment}"),
+    output:
+        RUN.forecast_scores("{experiment}"),
+    log:
+        RUN.log("score-forecasts-of-{experiment}"),
+    benchmark:
+        RUN.benchmark("score-forecasts-of-{experiment}")
+    conda:
+        "../../envs/gpu.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=larger(4000),
+        runtime=longer(120),
+    params:
+        settings=lambda wildcards: settings(
+            "verification.lead_days",
+            "verification.forecast_every_days",
+            CONFIG.experiments[wildcards.experiment].suite.replace("reanalysis", "verification"),
+        ),
+        code=code("score-forecasts-of"),
+        run=RUN.root,
+    shell:
+        lara("score-forecasts-of")
+
+
+rule compare_osse:
+    """Analysis and forecast RMSE of every method with paired block-bootstrap intervals."""
+    input:
+        scores=[RUN.scores(name) for name in OSSE],
+        forecasts=[RUN.forecast_scores(name) for name in OSSE],
+    output:
+        RUN.osse,
+    log:
+        RUN.log("compare-osse"),
+    benchmark:
+        RUN.benchmark("compare-osse")
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=larger(2000),
+        runtime=longer(20),
+    params:
+        settings=settings("seed", "verification.headline", "osse"),
+        code=code("compare-osse"),
+        run=RUN.root,
+    shell:
+        lara("compare-osse")
+
+
+rule score_ensemble:
+    """Spread, error of the mean, CRPS and ranks of the truth by region and time, and over the times scored."""
+    input:
+        truth=of(INPUTS.truth, "experiment"),
+        members=RUN.members("{experiment}"),
+    output:
+        sums=RUN.ensemble_scores("{experiment}"),
+        finished=RUN.finished_ensemble_scores("{experiment}"),
+    log:
+        RUN.log("score-ensemble-{experiment}"),
+    benchmark:
+        RUN.benchmark("score-ensemble-{experiment}")
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=larger(4000),
+        runtime=longer(60),
+    params:
+        settings=lambda wildcards: settings("seed") | {"spin_up_days": CONFIG.spin_up_days(wildcards.experiment)},
+        code=code("score-ensemble"),
+        run=RUN.root,
+    shell:
+        lara("score-ensemble")
+
+
+rule report_production:
+    """Trends, failed cycles and speed of the suite `production`, and how its streams join."""
+    input:
+        INPUTS.spin_ups(),
+        truth=[INPUTS.truth(name) for name in PRODUCTION],
+        archives=[RUN.archive_receipt(name) for name in PRODUCTION],
+        scores=[RUN.scores(name) for name in PRODUCTION],
+        health=[RUN.health(name) for name in PRODUCTION],
+        timings=[RUN.timings(name) for name in PRODUCTION],
+    output:
+        PRODUCTION_REPORT,
+    log:
+        RUN.log("report-production"),
+    benchmark:
+        RUN.benchmark("report-production")
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=larger(4000),
+        runtime=longer(120),
+    params:
+        settings=settings("production", "verification.headline"),
+        code=code("report-production"),
+        run=RUN.root,
+    shell:
+        lara("report-production")
 
 
 rule summarise:
