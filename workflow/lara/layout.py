@@ -150,12 +150,12 @@ class Layout:
 
     def cycled(self, experiment: str) -> Cycled:
         """What an experiment leaves."""
-        return Cycled(self.root / "archive" / f"{experiment}.zarr", self.root / "cycles" / experiment)
+        return Cycled(self.root / "reanalysis" / f"{experiment}.zarr", self.root / "reanalysis" / "cycles" / experiment)
 
     def chunk(self, experiment: str, stream: str, chunk: str) -> Cycled:
         """What a job of an experiment's stream leaves."""
-        archive = self.root / "archive" / "chunks" / experiment / stream / f"{chunk}.zarr"
-        return Cycled(archive, self.root / "cycles" / experiment / "chunks" / stream / chunk)
+        archive = self.root / "reanalysis" / "chunks" / experiment / stream / f"{chunk}.zarr"
+        return Cycled(archive, self.cycled(experiment).folder / "chunks" / stream / chunk)
 
     def archive(self, experiment: str) -> Path:
         """Store of analyses and backgrounds."""
@@ -183,61 +183,61 @@ class Layout:
 
     def ensemble_scores(self, experiment: str) -> Path:
         """Sums for the scores of an ensemble."""
-        return self.root / "scores" / f"{experiment}-ensemble.nc"
+        return self.root / "verification" / f"{experiment}-ensemble.nc"
 
     def finished_ensemble_scores(self, experiment: str) -> Path:
         """Spread, error, CRPS and ranks of the truth by region and channel, finished from these."""
-        return self.root / "scores" / f"{experiment}-ensemble.csv"
+        return self.root / "verification" / f"{experiment}-ensemble.csv"
 
     def increments(self, case: str) -> Path:
         """Increments of a single observation in every space it is shown in."""
-        return self.root / "cycles" / "single-observations" / f"{case}.nc"
+        return self.root / "reanalysis" / "single-observations" / f"{case}.nc"
 
     def scores(self, name: str) -> Path:
         """Scores as saved arrays."""
-        return self.root / "scores" / f"{name}.nc"
+        return self.root / "verification" / f"{name}.nc"
 
     def forecast_scores(self, experiment: str) -> Path:
         """Squared errors of forecasts from an experiment's analyses."""
-        return self.root / "scores" / f"{experiment}-forecasts.nc"
+        return self.root / "verification" / f"{experiment}-forecasts.nc"
 
     @property
     def error_structure(self) -> Path:
         """Correlations of background errors in every space."""
-        return self.root / "scores" / "error-structure.nc"
+        return self.root / "verification" / "error-structure.nc"
 
     def structure(self, source: str) -> Path:
         """Spectra, tails, lags, balance and budgets of an experiment, of the truth or of its reconstruction."""
-        return self.root / "scores" / f"{source}-structure.nc"
+        return self.root / "verification" / f"{source}-structure.nc"
 
     def latent_space(self, figure: str) -> Path:
         """What the decoder makes of latent states, figure by figure."""
-        return self.root / "scores" / f"latent-space-{figure}.nc"
+        return self.root / "verification" / f"latent-space-{figure}.nc"
 
     @property
     def osse(self) -> Path:
         """Analysis and forecast errors of the suite `osse`, method by method with intervals."""
-        return self.root / "scores" / "osse.csv"
+        return self.root / "verification" / "osse.csv"
 
     def production(self, what: str) -> Path:
         """A part of the report of the suite `production`."""
-        return self.root / "scores" / "production" / what
+        return self.root / "verification" / "production" / what
 
     def monthly_means(self, experiment: str) -> Path:
         """Means of analyses by calendar month."""
-        return self.root / "archive" / f"{experiment}-monthly.nc"
+        return self.root / "reanalysis" / f"{experiment}-monthly.nc"
 
     def finished_scores(self, experiment: str) -> Path:
         """RMSE, bias, MAE and ACC by month, region and channel, finished from the scores."""
-        return self.root / "scores" / f"{experiment}.csv"
+        return self.root / "verification" / f"{experiment}.csv"
 
     def local_time_scores(self, experiment: str) -> Path:
         """The same at the surface by quarter of the local day."""
-        return self.root / "scores" / f"{experiment}-local-time.csv"
+        return self.root / "verification" / f"{experiment}-local-time.csv"
 
     def innovations(self, experiment: str) -> Path:
         """Departure statistics."""
-        return self.root / "scores" / f"{experiment}-innovations.csv"
+        return self.root / "verification" / f"{experiment}-innovations.csv"
 
     def figure(self, name: str) -> Path:
         """A drawn figure."""

@@ -1,10 +1,11 @@
-"""Balance: what one control variable owes to those before it, row by row of the grid.
+"""Balance: the part of each control variable that regression predicts from those before it, row by row of the grid.
 
     x_g = r_g + Σ_{p before g} R_gp(φ) r_p,   R(φ) = ⟨x_g rᵀ⟩ (⟨r rᵀ⟩ + ε diag⟨r rᵀ⟩)⁻¹,   x = K(φ) r,   r = K(φ)⁻¹ x
 
 x are the fields of a state with wind replaced by ψ and χ, r their unbalanced parts, ⟨⟩ the mean over samples and
-longitudes at latitude φ, and over rows nearby. Order: ψ, χ, mass (z, msl), temperature, humidity; each group owes to
-all before it, as in `cv_options=6` of WRFDA (Chen et al. 2013, doi:10.1007/s00703-013-0251-y). Parrish and Derber
+longitudes at latitude φ, and over rows nearby. Order: ψ, χ, mass (z, msl), temperature, humidity; each group is
+predicted from all before it, as in `cv_options=6` of WRFDA (Chen et al. 2013, doi:10.1007/s00703-013-0251-y).
+Parrish and Derber
 (1992, doi:10.1175/1520-0493(1992)120<1747:TNMCSS>2.0.CO;2), Derber and Bouttier (1999,
 doi:10.3402/tellusa.v51i2.12316), Barker et al. (2004, doi:10.1175/1520-0493(2004)132<0897:ATVDAS>2.0.CO;2).
 """

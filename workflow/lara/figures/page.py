@@ -95,7 +95,7 @@ def _health(summary: dict[str, Any]) -> list[str]:
 
 
 def _symptoms(summary: dict[str, Any]) -> list[str]:
-    """What ails the analyses of each experiment, where, and by which diagnostic it was recognised."""
+    """Faults of the analyses of each experiment: where, and by which diagnostic each was recognised."""
     from lara.verification import symptoms
 
     rows = []
@@ -121,7 +121,7 @@ def _provenance(run: Run) -> list[str]:
     for name in run.config.datasets:
         path = run.layout.dataset_receipt(name)
         rows.append([f"dataset {name}", receipts.read(path)["content"] if path.exists() else "not there"])
-    links = " · ".join(f'<a href="{name}">{name}</a>' for name in ("config.yaml", "summary.json", "scores/", "logs/"))
+    links = " · ".join(f'<a href="{name}">{name}</a>' for name in ("config.yaml", "summary.json", "verification/", "logs/"))
     return [_table(["what", "digest or value"], rows), f"<p>{links}</p>"]
 
 

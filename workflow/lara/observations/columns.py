@@ -1,4 +1,4 @@
-"""Columns of an observation table that say where and when a datum was taken, named after IODA."""
+"""Columns of an observation table: place and time of each observation, named after IODA."""
 
 STATION = "MetaData/stationIdentification"
 STATION_TYPE = "MetaData/stationType"

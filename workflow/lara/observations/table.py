@@ -1,4 +1,4 @@
-"""The observation table: one row per datum, columns named after IODA (JEDI, "IODA naming conventions").
+"""The observation table: one row per observation, columns named after IODA (JEDI, "IODA naming conventions").
 
 Departures are always observation minus model: `ombg` = y - H(x_b), `oman` = y - H(x_a). What became of a datum is a
 `Flag`, numbered like those of JEDI's Unified Forward Operator (JCSDA/ufo, src/ufo/filters/QCflags.h).

@@ -1,4 +1,4 @@
-"""Thinning and superobbing: at most one datum per variable, level, time slot and cell of about equal area.
+"""Thinning and superobbing: at most one observation per variable, level, time slot and cell of about equal area.
 
 R is diagonal, so data closer together than their errors are correlated, or than the grid resolves, would be
 over-weighted (Liu and Rabier 2002, Q. J. R. Meteorol. Soc. 128, 1367-1386). `thin` keeps one datum of a cell;

@@ -1,4 +1,4 @@
-"""What no field of the atmosphere looks like: missing values, other units, and numbers that stand for missing ones.
+"""Plausibility of fields: missing values, wrong units, and numbers that stand for missing values are refused.
 
 A stand-in, −9999 say, may lie within all bounds. It shows by what no weather does: the same lowest (or highest) value
 at several points, farther from all others than these are from each other.

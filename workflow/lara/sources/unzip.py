@@ -1,4 +1,4 @@
-"""What is in a delivered file: itself, or the files of a ZIP archive, as which a store may send any format."""
+"""ZIP archives, as which a store may send any format: the files inside, or the delivered file itself."""
 
 import shutil
 import tempfile

@@ -1,7 +1,7 @@
 """Versions of an archive made of parts: each a store that is never written again, and a name that points at one.
 
-    archive/versions/<experiment>/<version>.zarr     with its receipt beside; <version> is that receipt's digest
-    archive/<experiment>.zarr                        symbolic link to the version that is current, switched by a rename
+    reanalysis/versions/<experiment>/<version>.zarr  with its receipt beside; <version> is that receipt's digest
+    reanalysis/<experiment>.zarr                     symbolic link to the version that is current, switched by a rename
 
 A reader looks the version up once and stays with it, so that nothing it reads later is of another. Files that two
 versions share are one file on disk (hard links): a version costs what has changed since the one before. Versions stay

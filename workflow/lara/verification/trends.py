@@ -1,4 +1,4 @@
-"""Trends of a series and how sure they are: least squares with the cycle of the year, and fewer free values than times.
+"""Trends of a series and how sure they are: least squares with the annual cycle, n reduced for autocorrelation.
 
     x(t) = a + b t + Σ_k (c_k cos kωt + s_k sin kωt) + r(t),    k = 1, 2,    ω = 2π / 365.2425 d,
     n_eff = n (1 − ρ) / (1 + ρ),    var b = Σ r² / (n_eff − p) · [(XᵀX)⁻¹]_bb

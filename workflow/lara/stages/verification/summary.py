@@ -81,7 +81,7 @@ def summarise_experiment(run: Run, name: str) -> dict[str, object]:
 
 
 def summarise_symptoms(run: Run, name: str) -> dict[str, list[str]]:
-    """What ails an experiment's analyses, if anything, and where it shows."""
+    """Faults of an experiment's analyses, if any, and the diagnostic that shows each."""
     from lara.verification import symptoms
 
     sums = scored_sums(run).sel(experiment=name, kind="analysis", drop=True)
