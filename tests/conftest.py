@@ -1,5 +1,6 @@
 """What every test shares: one thread, fixed seeds, small sealed datasets, and data that may be absent."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from lara import store
 from lara.grid import Grid
 from lara.stages.networks import RunWithNetworks
 from lara.state import Channels
-from repository import tiny
+from repository import REPOSITORY, tiny
 from trainings import STEP
 
 torch.set_num_threads(1)
@@ -77,6 +78,17 @@ def cycled(world, tmp_path_factory):
         return RunWithNetworks.open(folder)
 
     return cycle
+
+
+@pytest.fixture
+def later(tmp_path):
+    """The package as it would be with one key more in every section."""
+    shutil.copytree(REPOSITORY / "workflow" / "lara", tmp_path / "later" / "lara")
+    path = tmp_path / "later" / "lara" / "config" / "sections.py"
+    text, head = path.read_text(), '    """Base of every section: frozen, unknown keys refused, defaults checked."""\n'
+    assert head in text
+    path.write_text(text.replace(head, head + '\n    ema: bool = Field(False, description="a key of later days")\n'))
+    return tmp_path / "later"
 
 
 @pytest.fixture(scope="session")

@@ -45,18 +45,19 @@ def in_chunks(days=4, **sections):
     return values | {key: {**values[key], **section} for key, section in sections.items()}
 
 
-def snakemake(folder, values, *arguments, edited=""):
+def snakemake(folder, values, *arguments, edited="", package=REPOSITORY / "workflow"):
     (folder / "config.yaml").write_text(yaml.safe_dump(values))
     command = [sys.executable, "-c", SNAKEMAKE, "--snakefile", str(REPOSITORY / "Snakefile"), "--cores", "1"]
     command += ["--directory", str(folder), *arguments, "--configfile", str(folder / "config.yaml")]
-    done = subprocess.run(command, env={**os.environ, "EDITED": edited}, text=True, capture_output=True)
+    environment = {**os.environ, "EDITED": edited, "PYTHONPATH": str(package)}
+    done = subprocess.run(command, env=environment, text=True, capture_output=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
-def planned(folder, values, target=TARGET, edited=""):
+def planned(folder, values, target=TARGET, **changes):
     """Jobs by rule of a dry run."""
-    text = snakemake(folder, values, target, "--dry-run", edited=edited)
+    text = snakemake(folder, values, target, "--dry-run", **changes)
     if "Nothing to be done" in text:
         return {}
     table = text.split("Job stats:")[-1].split("\n\n")[0].splitlines()
@@ -94,6 +95,11 @@ def done(world, tmp_path_factory):
 )
 def test_a_changed_configuration_runs_what_it_must(done, values, jobs):
     assert planned(done, values) == jobs
+
+
+def test_a_key_more_in_every_section_runs_nothing(done, later):
+    """An upgrade of LARA that brings keys which are off unless asked for."""
+    assert planned(done, in_chunks(), package=later) == {}
 
 
 def test_more_of_the_period_leaves_the_chunks_before_alone_and_seals_again(done):

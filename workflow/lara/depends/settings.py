@@ -13,6 +13,7 @@ from typing import Any
 
 from lara.config import Cds, Chunk, Config
 from lara.config.experiments import MODEL_SPACE
+from lara.depends.stated import stated
 
 CUTTING = ("days", "suite")  # keys of an experiment that change no analysis
 SCHEME = ("method", "latent_covariance", "slots", "slot_hours", "overlap", "increment_form", "model_error")
@@ -21,7 +22,7 @@ Values = dict[str, Any]
 
 @dataclass(frozen=True)
 class Settings:
-    """Values, as JSON, of the keys that results depend on beyond their inputs."""
+    """Values, as JSON, of the keys that results depend on beyond their inputs, as far as they state anything."""
 
     config: Config
 
@@ -30,9 +31,14 @@ class Settings:
         """The whole configuration."""
         return self.config.model_dump(mode="json")
 
+    @cached_property
+    def stated(self) -> Values:
+        """What the whole configuration states."""
+        return stated(self.config)
+
     def of(self, *keys: str) -> Values:
-        """The values of keys such as "forecaster" or "autoencoders.main"; KeyError for one that is not there."""
-        return {key: copy.deepcopy(_value(self.values, key.split("."))) for key in keys}
+        """What keys such as "forecaster" or "autoencoders.main" state; KeyError for one that there is not."""
+        return {key: copy.deepcopy(_value(self.values, self.stated, key.split("."))) for key in keys}
 
     def dataset(self, name: str) -> Values:
         """Of the states of a dataset."""
@@ -42,8 +48,7 @@ class Settings:
 
     def source(self) -> Values:
         """Of states of a source: not the keys for fetching them, which change no value."""
-        own: Values = self.values["source"]
-        return {"source": {key: value for key, value in own.items() if key not in self.config.source.fetch_only_keys}}
+        return {"source": stated(self.config.source, self.config.source.fetch_only_keys)}
 
     def delivery(self, name: str) -> Values:
         """Of a delivery "dataset/product/month"; all that its states depend on where GRIB is not kept.
@@ -53,7 +58,7 @@ class Settings:
         dataset, product, month = name.split("/")
         source = self.source()["source"]
         assert isinstance(self.config.source, Cds)
-        asked = {"source": {key: source[key] for key in ("kind", "grid", "preliminary")}}
+        asked = {"source": {key: source.get(key) for key in ("kind", "grid", "preliminary")}}
         own = asked if self.config.source.keep else {"source": source, **self.of("grid")}
         channels = ("levels", "upper_air") if product == "pressure-levels" else ("surface",)
         chosen = self.of("step_hours", *(f"state.{key}" for key in channels))
@@ -63,13 +68,13 @@ class Settings:
         """Of the weights of an autoencoder, beside the states or forecasts they are trained on."""
         own = self.of("seed", f"autoencoders.{name}")
         for key in ("corrections", "forecast_days"):
-            own[f"autoencoders.{name}"].pop(key)
+            own[f"autoencoders.{name}"].pop(key, None)
         return own
 
     def forecaster(self) -> Values:
         """Of the weights of the forecaster."""
         own = self.of("seed", "forecaster")
-        own["forecaster"].pop("relaxation_days")
+        own["forecaster"].pop("relaxation_days", None)
         return own
 
     def corrections(self, space: str) -> int | None:
@@ -88,13 +93,13 @@ class Settings:
 
     def experiment(self, name: str) -> Values:
         """Of all that a cycled experiment leaves; which suite asks for it is no such thing."""
-        own = {key: value for key, value in self.values["experiments"][name].items() if key != "suite"}
-        return {"experiment": own, "archive": self.values["archive"], "analyses": self.analyses(name)}
+        own = stated(self.config.experiments[name], {"suite"})
+        return {"experiment": own, **self.of("archive"), "analyses": self.analyses(name)}
 
     def chunk(self, name: str, chunk: Chunk) -> Values:
         """Of a cycled chunk: where it and its stream begin, not where others end."""
         own = self.experiment(name)
-        own["experiment"].pop("days")
+        own["experiment"].pop("days", None)
         first = self.config.production.streams[name][chunk.stream].first
         return own | {"chunk": [str(moment) for moment in (first, chunk.begin, chunk.end)]}
 
@@ -111,5 +116,8 @@ class Settings:
         return {"spin_up_days": days, **self.of("verification", "forecaster.relaxation_days")}
 
 
-def _value(values: Values, path: list[str]) -> Any:
-    return _value(values[path[0]], path[1:]) if path else values
+def _value(values: Values, said: Any, path: list[str]) -> Any:
+    """What a key states, None where that is nothing; KeyError for one that is not among all values."""
+    if not path:
+        return said
+    return _value(values[path[0]], None if said is None else said.get(path[0]), path[1:])

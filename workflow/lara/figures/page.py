@@ -121,7 +121,9 @@ def _provenance(run: Run) -> list[str]:
     for name in run.config.datasets:
         path = run.layout.dataset_receipt(name)
         rows.append([f"dataset {name}", receipts.read(path)["content"] if path.exists() else "not there"])
-    links = " · ".join(f'<a href="{name}">{name}</a>' for name in ("config.yaml", "summary.json", "verification/", "logs/"))
+    links = " · ".join(
+        f'<a href="{name}">{name}</a>' for name in ("config.yaml", "summary.json", "verification/", "logs/")
+    )
     return [_table(["what", "digest or value"], rows), f"<p>{links}</p>"]
 
 

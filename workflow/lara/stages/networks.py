@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lara.config import Transformer
+from lara.depends.stated import stated
 from lara.stages.states import RunWithStates
 
 if TYPE_CHECKING:
@@ -62,9 +63,10 @@ class RunWithNetworks(RunWithStates):
 
     def description(self, network: Any) -> dict[str, Any]:
         """What weights are for: loading refuses any other."""
+        grid = self.config.grid
         return {
             "channels": self.channels.names,
-            "grid": self.config.grid.model_dump(),
+            "grid": {"kind": grid.kind, "latitudes": grid.latitudes, "longitudes": grid.longitudes},
             "network": _sizes(network),
         }
 
@@ -123,8 +125,6 @@ def trajectory(run: RunWithNetworks, state: Tensor, times: np.ndarray) -> Tensor
 
 
 def _sizes(network: Any) -> dict[str, Any]:
-    return {
-        key: value
-        for key, value in network.model_dump(mode="json").items()
-        if key not in ("training", "linear_rate", "corrections", "forecast_days", "input_noise", "relaxation_days")
-    }
+    return stated(
+        network, ("training", "linear_rate", "corrections", "forecast_days", "input_noise", "relaxation_days")
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 
 from lara import receipts, store
 from lara.config import Cds, Simulated, Zarr
+from lara.depends.stated import stated
 from lara.stages.data.month import Month, Report, Span
 from lara.stages.run import Run, time, time_range
 
@@ -82,7 +84,7 @@ def lay_out(run: Run, dataset: str, times: np.ndarray) -> None:
     """The store of a dataset: as it was if made by the same source, member and seed, else emptied."""
     path, chosen = run.layout.dataset(dataset), run.config.datasets[dataset]
     source = run.config.source
-    made_by: dict[str, Any] = {"source": source.model_dump_json(exclude=set(source.fetch_only_keys))}
+    made_by: dict[str, Any] = {"source": json.dumps(stated(source, source.fetch_only_keys), sort_keys=True)}
     if source.has_members:
         made_by |= {"member": chosen.member, "seed": run.config.seed}
     try:

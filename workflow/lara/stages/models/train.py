@@ -19,6 +19,7 @@ from lara import receipts
 from lara.autoencoder import Autoencoder, principal_components
 from lara.checkpoints import Checkpoints
 from lara.config import Training
+from lara.depends.stated import stated
 from lara.networks import weights
 from lara.networks.patches import patchify
 from lara.precision import Precision, choose
@@ -32,6 +33,7 @@ from lara.training import Curve, Loss, Noise, Report, Sequences, Trainer, area_w
 
 _LOG = logging.getLogger(__name__)
 PCA_STATES = 1500
+UNTRAINED = ("corrections", "forecast_days", "relaxation_days")  # keys of networks that change no weight
 BOOKKEEPING = ("checkpoint_every", "validate_every", "validation_samples", "precision")
 
 
@@ -125,9 +127,8 @@ def identity(run: Run, name: str, precision: str) -> str:
     """
     config = run.config
     chosen = config.forecaster if name == "forecaster" else config.autoencoders[name]
-    untrained: dict[str, Any] = {"corrections": True, "relaxation_days": True, "training": set(BOOKKEEPING)}
-    settings = [part.model_dump(mode="json") for part in (config.state, config.grid)]
-    settings.append(chosen.model_dump(mode="json", exclude=untrained))
+    settings = [stated(config.state), stated(config.grid), stated(chosen, {*UNTRAINED, "training"})]
+    settings.append(stated(chosen.training, BOOKKEEPING))
     data = [run.layout.statistics]
     if name != "forecaster" and config.autoencoders[name].forecast_days is not None:
         data.append(run.layout.forecast_states_receipt(name))

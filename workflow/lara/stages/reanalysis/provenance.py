@@ -5,6 +5,7 @@ Neither knows how the work is cut into jobs or which suite asks for it: the same
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from lara import receipts, store
 from lara.assimilation.window import Window
 from lara.depends.inputs import Inputs
 from lara.depends.settings import CUTTING, Settings
+from lara.depends.stated import stated
 from lara.stages.code_digest import code_digest
 from lara.stages.covariance.factors import factors
 from lara.stages.run import Run
@@ -24,15 +26,15 @@ STAGE = ("lara.stages.reanalysis.cycle", "lara.stages.reanalysis.streams")  # wh
 def provenance(run: Run, name: str) -> dict[str, Any]:
     """Attributes of an archive."""
     chosen, keepbits = run.config.experiments[name], run.config.archive.keepbits
-    stated = Inputs(run.config, run.layout).stated(name)
+    made_of = Inputs(run.config, run.layout).stated(name)
     return {
         **({"keepbits": keepbits} if keepbits else {}),
         "title": f"LARA {run.config.name}: {name} ({chosen.method})",
         "Conventions": "CF-1.11",
-        "experiment": chosen.model_dump_json(exclude=set(CUTTING)),
-        "factors": factors(run, name).model_dump_json(),
+        "experiment": json.dumps(stated(chosen, CUTTING), sort_keys=True),
+        "factors": json.dumps(stated(factors(run, name)), sort_keys=True),
         "settings": receipts.digest(Settings(run.config).analyses(name)),
-        **{f"digest_of_{path.relative_to(run.layout.root)}": receipts.digest(path) for path in stated},
+        **{f"digest_of_{path.relative_to(run.layout.root)}": receipts.digest(path) for path in made_of},
     }
 
 
