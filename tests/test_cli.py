@@ -200,7 +200,7 @@ def test_nan_in_a_forecast_stops_the_cycle_at_its_window(run, refused, experimen
     assert not run.layout.archive_receipt(experiment).exists()
 
 
-@pytest.mark.parametrize(("name", "words"), [("forecaster", "measure-forecaster"), ("main", "measure-autoencoder")])
+@pytest.mark.parametrize(("name", "words"), [("forecaster", "measure-forecaster"), ("main", "score-autoencoder")])
 def test_weights_of_another_channel_set_are_refused_naming_both(run, refused, name, words):
     """The same sizes, other levels: nothing but the description tells them apart."""
     module, network = (
@@ -230,6 +230,7 @@ def test_weights_of_another_channel_set_are_refused_naming_both(run, refused, na
         (lambda layout: layout.screened("validation"), "tune-experiment --experiment tuned"),
         (lambda layout: layout.errors("main"), "cycle-experiment --experiment l4dvar"),
         (lambda layout: layout.errors("forecaster"), "cycle-experiment --experiment free"),
+        (lambda layout: layout.network_scores("forecaster"), "summarise"),
         (lambda layout: layout.sites, "simulate-observations --dataset test"),
         (lambda layout: layout.archive("l4dvar"), "score-experiment --experiment l4dvar"),
         (lambda layout: layout.scores("l4dvar"), "summarise"),
@@ -247,6 +248,7 @@ def test_weights_of_another_channel_set_are_refused_naming_both(run, refused, na
         "screened",
         "autoencoder-errors",
         "forecaster-errors",
+        "forecaster-scores",
         "sites",
         "archive",
         "scores",

@@ -34,7 +34,7 @@ def run(world, tmp_path_factory):
     run = worlds.copied(world, tmp_path_factory.mktemp("bootstrap") / "world", values())
     for part in ("data", "models"):
         worlds.unlinked(run.layout.root / part)
-    for do in ("forecast-states", "train-autoencoder", "measure-autoencoder"):
+    for do in ("forecast-states", "train-autoencoder", "measure-autoencoder", "score-autoencoder"):
         assert worlds.lara(run.layout.root, f"{do} --autoencoder bred") == 0
     assert worlds.lara(run.layout.root, "estimate-background-error --space bred") == 0
     for name in ("known", "bred"):

@@ -114,7 +114,7 @@ def test_corrections_of_an_encoding_measure_and_cycle_again_and_train_nothing(fi
     jobs = planned(tmp_path, **changed("autoencoders", main=main))
     users = [name for name, e in DEFAULT.items() if e.get("autoencoder") == "main"]
     assert jobs["cycle_experiment"] == len(users)
-    assert jobs["measure_autoencoder"] == jobs["estimate_background_error"] == 1
+    assert jobs["measure_autoencoder"] == jobs["score_autoencoder"] == jobs["estimate_background_error"] == 1
     assert not jobs.keys() & (NETWORKS | {"generate_dataset", "compute_statistics", "screen_observations"})
 
 
@@ -122,7 +122,7 @@ def test_another_relaxation_measures_and_cycles_again_and_trains_nothing(finishe
     """Forecasts enter B, the model error and every cycle; weights do not depend on what is done to forecasts after."""
     jobs = planned(tmp_path, **changed("forecaster", relaxation_days=None))
     assert jobs["cycle_experiment"] == len(DEFAULT)
-    assert jobs["measure_forecaster"] == 1
+    assert jobs["measure_forecaster"] == jobs["score_forecaster"] == 1
     assert jobs["estimate_background_error"] == 2
     assert not jobs.keys() & (NETWORKS | {"generate_dataset", "compute_statistics", "measure_autoencoder"})
 

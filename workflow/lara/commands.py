@@ -78,11 +78,20 @@ COMMANDS = {
     ),
     "measure-autoencoder": Command(
         "stages.models.network_errors.write_autoencoder_errors",
-        "Reconstruction error of an autoencoder on held-out states.",
+        "Reconstruction error of an autoencoder on the validation period, for R.",
         "autoencoder",
     ),
     "measure-forecaster": Command(
-        "stages.models.network_errors.write_forecaster_errors", "Forecast error by lead time on held-out states."
+        "stages.models.network_errors.write_forecaster_errors", "Forecast error on the validation period, for R."
+    ),
+    "score-autoencoder": Command(
+        "stages.models.network_scores.write_autoencoder_scores",
+        "Reconstruction error of an autoencoder and of its PCA on the test period.",
+        "autoencoder",
+    ),
+    "score-forecaster": Command(
+        "stages.models.network_scores.write_forecaster_scores",
+        "Errors of the forecaster and of persistence by lead time on the test period.",
     ),
     "estimate-background-error": Command(
         "stages.covariance.background_error.estimate_background_error",

@@ -120,8 +120,12 @@ class Layout:
         return [self.network(name) / "training.csv", self.network(name) / "validation.csv"]
 
     def errors(self, name: str) -> Path:
-        """Measured errors of a network."""
+        """Errors of a network on the validation period, which R holds."""
         return self.network(name) / "errors.nc"
+
+    def network_scores(self, name: str) -> Path:
+        """Scores of a network on the test period."""
+        return self.network(name) / "scores.nc"
 
     def background_error(self, space: str) -> Path:
         """Background error covariance in the latent space of an autoencoder, or in `model` space."""

@@ -74,7 +74,8 @@ rule data:
     input:
         RUN.statistics,
         INPUTS.datasets("training"),
-        INPUTS.held_out(),
+        INPUTS.datasets("validation"),
+        INPUTS.tests(),
 
 
 rule downloads:

@@ -72,7 +72,8 @@ rule write_page:
         drawn_by("all"),
         drawn_by("benchmarks"),
         INPUTS.datasets("training"),
-        INPUTS.held_out(),
+        INPUTS.datasets("validation"),
+        INPUTS.tests(),
     output:
         report(RUN.page, category="summary", caption="../report/page.rst"),
     log:

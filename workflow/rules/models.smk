@@ -93,12 +93,11 @@ rule train_forecaster:
 
 
 rule measure_autoencoder:
-    """Reconstruction error on held-out states: the representation error in R, and the score against the PCA."""
+    """Reconstruction error on the validation period: the representation error in R."""
     input:
-        of(INPUTS.forecasts, "autoencoder"),
         statistics=RUN.statistics,
         weights=RUN.weights("{autoencoder}"),
-        held_out=INPUTS.held_out(),
+        held_out=INPUTS.datasets("validation"),
     output:
         RUN.errors("{autoencoder}"),
     log:
@@ -120,11 +119,11 @@ rule measure_autoencoder:
 
 
 rule measure_forecaster:
-    """Forecast error by lead time on held-out states: the model error in R, and the score against persistence."""
+    """Forecast error by step of a window on the validation period: the model error in R."""
     input:
         statistics=RUN.statistics,
         weights=RUN.weights("forecaster"),
-        held_out=INPUTS.held_out(),
+        held_out=INPUTS.datasets("validation"),
     output:
         RUN.errors("forecaster"),
     log:
@@ -144,6 +143,59 @@ rule measure_forecaster:
         code=code("measure-forecaster"),
     shell:
         lara("measure-forecaster")
+
+
+rule score_autoencoder:
+    """Reconstruction error on the test period, beside that of the PCA."""
+    input:
+        of(INPUTS.forecasts, "autoencoder"),
+        statistics=RUN.statistics,
+        weights=RUN.weights("{autoencoder}"),
+        held_out=INPUTS.tests(),
+    output:
+        RUN.network_scores("{autoencoder}"),
+    log:
+        RUN.log("score-autoencoder-{autoencoder}"),
+    benchmark:
+        RUN.benchmark("score-autoencoder-{autoencoder}")
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=larger(4000),
+        runtime=longer(60),
+    params:
+        corrections=of(SETTINGS.corrections, "autoencoder"),
+        run=RUN.root,
+        code=code("score-autoencoder"),
+    shell:
+        lara("score-autoencoder")
+
+
+rule score_forecaster:
+    """Forecast error by lead time on the test period, beside that of persistence."""
+    input:
+        statistics=RUN.statistics,
+        weights=RUN.weights("forecaster"),
+        held_out=INPUTS.tests(),
+    output:
+        RUN.network_scores("forecaster"),
+    log:
+        RUN.log("score-forecaster"),
+    benchmark:
+        RUN.benchmark("score-forecaster")
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=larger(4000),
+        runtime=longer(60),
+    params:
+        settings=settings("forecaster.relaxation_days"),
+        run=RUN.root,
+        code=code("score-forecaster"),
+    shell:
+        lara("score-forecaster")
 
 
 rule measure_latent_space:
@@ -175,6 +227,7 @@ rule measure_latent_space:
 
 
 rule models:
-    """Every network and its measured errors."""
+    """Every network, its errors and its scores."""
     input:
         [RUN.errors(name) for name in [*DEFAULT_AUTOENCODERS, "forecaster"]],
+        [RUN.network_scores(name) for name in [*DEFAULT_AUTOENCODERS, "forecaster"]],

@@ -184,14 +184,14 @@ def test_a_transformer_starts_where_the_pca_is(run):
 
 def test_measured_errors_are_those_by_hand(run):
     """Area-weighted RMSE over all test states per channel, in SI; float32 sums."""
-    errors = xr.load_dataset(run.layout.errors("pca"))
+    scores = xr.load_dataset(run.layout.network_scores("pca"))
     states = torch.from_numpy(run.store("test").read(slice(None)))
     encode, decode = run.encoding("pca")
     squares = (decode(encode(states)) - states).double() ** 2 * run.area_weights()
     by_hand = squares.mean((0, 2, 3)).sqrt().numpy()
-    np.testing.assert_allclose(errors["rmse"], by_hand, rtol=1e-4)
-    np.testing.assert_allclose(errors["pca_rmse"], by_hand, rtol=1e-4)
-    forecast = xr.load_dataset(run.layout.errors("forecaster"))
+    np.testing.assert_allclose(scores["rmse"], by_hand, rtol=1e-4)
+    np.testing.assert_allclose(scores["pca_rmse"], by_hand, rtol=1e-4)
+    forecast = xr.load_dataset(run.layout.network_scores("forecaster"))
     assert (forecast["rmse"][0] == 0).all()
     assert (np.diff(forecast["persistence_rmse"][:4], axis=0) > 0).all()
 
@@ -211,10 +211,22 @@ def test_training_again_gives_the_same_weights(run, tmp_path):
 def test_samples_are_counted_as_they_were_used(run):
     """Periods shorter than what is asked for: all states, and all stretches of a forecast's length."""
     states = {use: len(run.stores(use)[0].times) for use in ("test", "validation")}
-    errors, forecasts = (xr.load_dataset(run.layout.errors(name)) for name in ("main", "forecaster"))
-    assert (errors.attrs["samples"], errors.attrs["validation_samples"]) == (states["test"], states["validation"])
-    assert forecasts.attrs["samples"] == states["test"] - forecasts.sizes["lead_time"] + 1
-    assert forecasts.attrs["validation_samples"] == states["validation"] - forecasts.sizes["step"] + 1
+    for use, path in (("validation", run.layout.errors), ("test", run.layout.network_scores)):
+        of_states, of_forecasts = (xr.load_dataset(path(name)) for name in ("main", "forecaster"))
+        length = of_forecasts.sizes["step" if use == "validation" else "lead_time"]
+        assert of_states.attrs["samples"] == states[use]
+        assert of_forecasts.attrs["samples"] == states[use] - length + 1
+
+
+def test_errors_in_r_know_nothing_of_the_test_period(run):
+    """What R holds is measured where no score is: the representation error by hand, over the validation states."""
+    states = torch.from_numpy(run.store("validation").read(slice(None)))
+    encode, decode = run.encoding("main")
+    squares = (decode(encode(states)) - states).double() ** 2 * run.area_weights()
+    found = xr.load_dataset(run.layout.errors("main"))
+    np.testing.assert_allclose(found["representation_error"], squares.mean((0, 2, 3)).sqrt().numpy(), rtol=1e-4)
+    assert set(found) == {"representation_error"}
+    assert set(xr.load_dataset(run.layout.errors("forecaster"))) == {"model_error"}
 
 
 def test_a_random_stream_depends_on_its_name_alone(run):

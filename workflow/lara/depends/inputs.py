@@ -26,10 +26,9 @@ class Inputs:
         """Receipts of all datasets of a use."""
         return [self.layout.dataset_receipt(name) for name in self.config.using(use)]
 
-    def held_out(self) -> list[Path]:
-        """Receipts of what the errors of networks are measured on: validation, and the tests of the default target."""
-        tests = [self.layout.dataset_receipt(name) for name in self.config.default_tests]
-        return [*self.datasets("validation"), *tests]
+    def tests(self) -> list[Path]:
+        """Receipts of what networks are scored on: the tests of the default target."""
+        return [self.layout.dataset_receipt(name) for name in self.config.default_tests]
 
     def deliveries(self, dataset: str) -> list[Path]:
         """Receipts of all that is downloaded for a dataset; nothing from other sources."""
@@ -97,9 +96,11 @@ class Inputs:
     def size(self, experiment: str) -> list[Path]:
         """What is compared of an experiment of the suite `sizes`."""
         space = self.config.experiments[experiment].space
-        return [self.layout.scores(experiment), self.layout.errors(space), self.layout.background_error(space)]
+        scored = [self.layout.scores(experiment), self.layout.network_scores(space)]
+        return [*scored, self.layout.background_error(space)]
 
     def bootstrap(self, experiment: str) -> list[Path]:
         """What is compared of an experiment of the suite `bootstrap` and of its reference."""
         space = self.config.experiments[experiment].space
-        return [self.layout.scores(experiment), self.layout.forecast_scores(experiment), self.layout.errors(space)]
+        scored = [self.layout.scores(experiment), self.layout.forecast_scores(experiment)]
+        return [*scored, self.layout.network_scores(space)]

@@ -24,7 +24,7 @@ def block(run: Run, scored: xr.DataArray) -> int:
 
 def floor(run: Run) -> xr.DataArray:
     """Reconstruction error (channel), SI, of the autoencoder of the reference experiment."""
-    return xr.load_dataset(run.layout.errors(shown_autoencoder(run)))["rmse"]
+    return xr.load_dataset(run.layout.network_scores(shown_autoencoder(run)))["rmse"]
 
 
 def structures(run: Run) -> dict[str, xr.Dataset]:

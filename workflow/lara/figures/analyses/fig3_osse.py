@@ -31,7 +31,7 @@ def inputs(config: Config, layout: Layout) -> list[Path]:
     """Scores of analyses and forecasts of the suite `osse`, and the errors of the reference's autoencoder."""
     names = config.suite("osse")
     scored = [*map(layout.scores, names), *map(layout.forecast_scores, names)]
-    return [*scored, layout.errors(config.shown_autoencoder)] if names else []
+    return [*scored, layout.network_scores(config.shown_autoencoder)] if names else []
 
 
 def gather(run: Run) -> xr.Dataset:

@@ -25,7 +25,7 @@ CAPTION = "Analysis error by variable and level; dashed: reconstruction."
 
 def inputs(config: Config, layout: Layout) -> list[Path]:
     """Scores of the default suite, and the errors of the reference's autoencoder."""
-    return [*map(layout.scores, config.suite("reanalysis")), layout.errors(config.shown_autoencoder)]
+    return [*map(layout.scores, config.suite("reanalysis")), layout.network_scores(config.shown_autoencoder)]
 
 
 def gather(run: Run) -> xr.Dataset:

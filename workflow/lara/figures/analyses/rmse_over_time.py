@@ -28,7 +28,7 @@ CAPTION = (
 
 def inputs(config: Config, layout: Layout) -> list[Path]:
     """Scores of the default suite, and the errors of the reference's autoencoder."""
-    return [*map(layout.scores, config.suite("reanalysis")), layout.errors(config.shown_autoencoder)]
+    return [*map(layout.scores, config.suite("reanalysis")), layout.network_scores(config.shown_autoencoder)]
 
 
 def gather(run: Run) -> xr.Dataset:

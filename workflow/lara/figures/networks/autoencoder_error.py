@@ -28,14 +28,14 @@ GOAL = 0.15  # to be met by the rms over the channels of z, t, u and v
 
 def inputs(config: Config, layout: Layout) -> list[Path]:
     """Errors of the reference's autoencoder."""
-    return [layout.errors(config.shown_autoencoder)]
+    return [layout.network_scores(config.shown_autoencoder)]
 
 
 def gather(run: Run) -> xr.Dataset:
     """RMSE / std of 24 h changes (1) of `autoencoder` and `pca` (channel); attrs: `n` states, `compression`."""
     import xarray as xr
 
-    errors = xr.load_dataset(run.layout.errors(run.config.shown_autoencoder))
+    errors = xr.load_dataset(run.layout.network_scores(run.config.shown_autoencoder))
     scaled = {"autoencoder": errors["rmse"], "pca": errors["pca_rmse"]}
     fields = xr.Dataset({key: value / errors["change_std"] for key, value in scaled.items()})
     return fields.assign_attrs(n=errors.attrs["samples"], compression=errors.attrs["compression"])

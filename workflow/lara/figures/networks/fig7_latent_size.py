@@ -52,7 +52,7 @@ def _row(run: Run, name: str) -> dict[str, object]:
     from lara.verification.correlation import mean_off_diagonal
 
     space = run.config.experiments[name].space
-    errors, b = xr.load_dataset(run.layout.errors(space)), background_error.load(run, space)
+    errors, b = xr.load_dataset(run.layout.network_scores(space)), background_error.load(run, space)
     chosen = [c.name for c in run.channels.channels if c.variable in DYNAMICAL]
     ratio = (errors["rmse"] / errors["change_std"]).sel(channel=chosen)
     return {

@@ -27,7 +27,7 @@ SHADES = (style.RED, style.ORANGE, style.GREEN, style.SKY, style.BLUE, style.PUR
 
 def inputs(config: Config, layout: Layout) -> list[Path]:
     """Errors of the forecaster."""
-    return [layout.errors("forecaster")]
+    return [layout.network_scores("forecaster")]
 
 
 def gather(run: Run) -> xr.Dataset:
@@ -36,7 +36,7 @@ def gather(run: Run) -> xr.Dataset:
 
     from lara.stages.run import hours
 
-    errors = xr.load_dataset(run.layout.errors("forecaster"))
+    errors = xr.load_dataset(run.layout.network_scores("forecaster"))
     leads = [hours(h) for h in LEADS if hours(h) in errors["lead_time"].values]
     ratio = (errors["rmse"] / errors["persistence_rmse"]).sel(lead_time=leads).rename("ratio")
     return ratio.to_dataset().assign_attrs(n=errors.attrs["samples"])

@@ -26,7 +26,7 @@ def jobs(run: Run, figures: Sequence[str]) -> list[str]:
     several = [
         (("generate-dataset",), config.datasets),
         (("simulate-observations", "screen-observations"), config.using("test")),
-        (("train-autoencoder", "measure-autoencoder"), config.default_autoencoders),
+        (("train-autoencoder", "measure-autoencoder", "score-autoencoder"), config.default_autoencoders),
         (("estimate-background-error",), spaces),
         (("cycle-experiment", "score-experiment", "measure-structure"), cycled),
         (("draw-figure",), figures),
@@ -38,6 +38,7 @@ SINGLE_JOBS = (
     "compute-statistics",
     "train-forecaster",
     "measure-forecaster",
+    "score-forecaster",
     "draw-sites",
     "score-forecasts",
     "measure-controls",

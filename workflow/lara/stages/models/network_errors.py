@@ -1,4 +1,7 @@
-"""Errors of a run's networks on held-out states: what the assimilation must know, and what the summary reports."""
+"""Errors of a run's networks on the states of the validation period, which the R of an analysis holds.
+
+Scores of the networks are of the test period, and no analysis knows them (`network_scores`).
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from lara.autoencoder import Autoencoder
-from lara.stages.models.train import channel_weights, fit_linear_path, spread_states, training_states
+from lara.stages.models.train import spread_states
 from lara.stages.networks import RunWithNetworks
 from lara.stages.run import Run
 from lara.stages.writing import write_dataset
@@ -27,62 +29,23 @@ def write_autoencoder_errors(run: RunWithNetworks, name: str) -> None:
 
 
 def write_forecaster_errors(run: RunWithNetworks) -> None:
-    """Write the forecast error by lead time."""
+    """Write the forecast error by step of a window."""
     write_dataset(measure_forecaster(run), run.layout.errors("forecaster"))
 
 
 def measure_autoencoder(run: RunWithNetworks, name: str) -> xr.Dataset:
-    """Reconstruction error of held-out states, RMSE per channel in physical units.
-
-    `representation_error` (validation period, for R), `rmse` and `pca_rmse` (test period; PCA of the same latent size).
-    """
+    """`representation_error` (channel): RMSE of a state once through the autoencoder, in physical units."""
     encode, decode = run.encoding(name)
-    module, scale = run.autoencoder(name), run.normaliser
-    linear = Autoencoder(module.shape, module.latent_channels, (0, 0))
-    weights = channel_weights(run, run.config.autoencoders[name].training)
-    fit_linear_path(run, linear.to(run.device), weights, training_states(run, name))
-
-    def passed(state: Tensor) -> Tensor:
-        return decode(encode(state))
-
-    def passed_by_pca(state: Tensor) -> Tensor:
-        return scale.denormalise(linear(scale.normalise(state)))
-
-    representation, validated = _rmse(run, run.stores("validation"), passed)
-    error, tested = _rmse(run, run.stores("test"), passed)
-    fields = {
-        "representation_error": representation,
-        "rmse": error,
-        "pca_rmse": _rmse(run, run.stores("test"), passed_by_pca)[0],
-        "change_std": run.statistics.change_std,
-    }
-    data = {key: ("channel", np.asarray(value, dtype=np.float64)) for key, value in fields.items()}
-    counts = {"samples": tested, "validation_samples": validated}
-    return xr.Dataset(data, {"channel": run.channels.names}, {"compression": module.compression, **counts})
+    error, count = reconstruction_rmse(run, run.stores("validation"), lambda state: decode(encode(state)))
+    return xr.Dataset({"representation_error": ("channel", error)}, {"channel": run.channels.names}, {"samples": count})
 
 
-def measure_forecaster(run: RunWithNetworks, lead_steps: int = 20) -> xr.Dataset:
-    """Forecast error by lead time, RMSE per channel in physical units, with that of persistence.
-
-    `model_error` (validation period, for R in later slots of a window), `rmse` and `persistence_rmse` (test period).
-    """
-    window_steps = longest_window(run)
-    model, _, validated = _errors_by_lead(run, run.stores("validation"), window_steps)
-    error, persistence, tested = _errors_by_lead(run, run.stores("test"), lead_steps)
-    coordinates = {
-        "step": np.arange(window_steps + 1),
-        "lead_time": run.lead_times(lead_steps),
-        "channel": run.channels.names,
-    }
-    return xr.Dataset(
-        {
-            "model_error": (("step", "channel"), model),
-            "rmse": (("lead_time", "channel"), error),
-            "persistence_rmse": (("lead_time", "channel"), persistence),
-        },
-        coordinates,
-        {"samples": tested, "validation_samples": validated},
-    )
+def measure_forecaster(run: RunWithNetworks) -> xr.Dataset:
+    """`model_error` (step, channel): RMSE of forecasts over the steps of a window, in physical units."""
+    steps = longest_window(run)
+    error, _, count = errors_by_lead(run, run.stores("validation"), steps)
+    coordinates = {"step": np.arange(steps + 1), "channel": run.channels.names}
+    return xr.Dataset({"model_error": (("step", "channel"), error)}, coordinates, {"samples": count})
 
 
 def longest_window(run: Run) -> int:
@@ -91,18 +54,20 @@ def longest_window(run: Run) -> int:
 
 
 @torch.no_grad()
-def _rmse(run: Run, stores: list[StateStore], reconstruct: Callable[[Tensor], Tensor]) -> tuple[np.ndarray, int]:
-    """RMSE (c,) and the number of states it is over."""
+def reconstruction_rmse(
+    run: Run, stores: list[StateStore], reconstruct: Callable[[Tensor], Tensor]
+) -> tuple[np.ndarray, int]:
+    """RMSE (c,) of states that are encoded and decoded, and the number of states it is over."""
     total, count, area = torch.zeros(len(run.channels)).double(), 0, run.area_weights().cpu()
     for states in spread_states(stores, MEASURED_STATES):
         error = reconstruct(states.to(run.device)).cpu() - states
         total += (area * error.double() ** 2).mean((2, 3)).sum(0)
         count += len(states)
-    return np.asarray((total / count).sqrt()), count
+    return np.asarray((total / count).sqrt(), dtype=np.float64), count
 
 
 @torch.no_grad()
-def _errors_by_lead(
+def errors_by_lead(
     run: RunWithNetworks, stores: list[StateStore], lead_steps: int
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """RMSE (lead, c) of forecasts and of persistence, and the number of forecasts they are over."""

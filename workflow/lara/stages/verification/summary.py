@@ -38,7 +38,7 @@ def summarise(run: Run) -> dict[str, object]:
 
 def summarise_autoencoder(run: Run, name: str) -> dict[str, object]:
     """Reconstruction error in units of the std of 24 h changes, beside the PCA of the same size."""
-    errors = xr.load_dataset(run.layout.errors(name))
+    errors = xr.load_dataset(run.layout.network_scores(name))
     ratio, linear = errors["rmse"] / errors["change_std"], errors["pca_rmse"] / errors["change_std"]
     upper = run.config.state.upper_air
     own, pca = ({v: _rms(run, one, [v]) for v in upper} for one in (ratio, linear))
@@ -54,7 +54,7 @@ def summarise_autoencoder(run: Run, name: str) -> dict[str, object]:
 
 def summarise_forecaster(run: Run) -> dict[str, object]:
     """RMSE over that of persistence, root mean square over channels."""
-    errors = xr.load_dataset(run.layout.errors("forecaster"))
+    errors = xr.load_dataset(run.layout.network_scores("forecaster"))
     ratio = errors["rmse"] / errors["persistence_rmse"]
     leads = [h for h in (6, 12, 24, 48, 72, 120) if hours(h) in ratio["lead_time"].values]
     return {
