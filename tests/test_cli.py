@@ -128,7 +128,11 @@ def test_an_unknown_key_is_refused_by_name(run, refused):
     ("words", "known"),
     [
         ("train-autoencoder --autoencoder mian", "main"),
-        ("simulate-observations --dataset tets", "test"),
+        ("simulate-observations --month tets/2001-01", "test"),
+        ("simulate-observations --month test/2001-02", "2001-01 to 2001-01"),
+        ("generate-dataset --part tets/20010101-20010109", "test"),
+        ("generate-dataset --part test/20010101-20010301", "2001-01-09"),
+        ("generate-dataset --part test/january", "20010101-20010301"),
         ("cycle-experiment --experiment l5dvar", "l4dvar"),
         ("score-experiment --experiment l5dvar", "l4dvar"),
         ("tune-experiment --experiment l5dvar", "tuned"),
@@ -145,16 +149,16 @@ def test_an_unknown_name_is_refused_naming_those_there_are(run, refused, words, 
 
 def test_a_missing_observation_file_is_refused(run, refused):
     """Path and remedy; before anything is computed."""
-    run.layout.screened("test").unlink()
+    run.layout.screened("test", "2001-01").unlink()
     line = refused(run.layout.root, "cycle-experiment --experiment l4dvar")
-    assert str(run.layout.screened("test")) in line
+    assert str(run.layout.screened("test", "2001-01")) in line
     assert "does not exist: run snakemake" in line
     assert not run.layout.archive("l4dvar").exists()
 
 
 def test_a_truncated_observation_file_is_refused(run, refused):
     """Half a parquet file has no footer."""
-    path = run.layout.screened("test")
+    path = run.layout.screened("test", "2001-01")
     path.write_bytes(path.read_bytes()[:5000])
     line = refused(run.layout.root, "cycle-experiment --experiment free")
     assert str(path) in line
@@ -183,7 +187,7 @@ def test_nan_in_a_state_is_refused(run, refused):
     """A NaN put into a sealed store behind its back is found when it is read, with the file that holds it."""
     array = zarr.open_array(run.layout.dataset("test") / "state", mode="r+")
     array[3, 0, 0, 0] = np.nan
-    line = refused(run.layout.root, "simulate-observations --dataset test")
+    line = refused(run.layout.root, "simulate-observations --month test/2001-01")
     assert "test.zarr" in line
     assert "rerun" in line
 
@@ -226,12 +230,12 @@ def test_weights_of_another_channel_set_are_refused_naming_both(run, refused, na
         (lambda layout: layout.background_error("main"), "cycle-experiment --experiment l4dvar"),
         (lambda layout: layout.background_error("model"), "cycle-experiment --experiment 4dvar"),
         (lambda layout: layout.tuning("tuned"), "cycle-experiment --experiment tuned"),
-        (lambda layout: layout.observations("test"), "screen-observations --dataset test"),
-        (lambda layout: layout.screened("validation"), "tune-experiment --experiment tuned"),
+        (lambda layout: layout.observations("test", "2001-01"), "screen-observations --month test/2001-01"),
+        (lambda layout: layout.screened("validation", "2001-01"), "tune-experiment --experiment tuned"),
         (lambda layout: layout.errors("main"), "cycle-experiment --experiment l4dvar"),
         (lambda layout: layout.errors("forecaster"), "cycle-experiment --experiment free"),
         (lambda layout: layout.network_scores("forecaster"), "summarise"),
-        (lambda layout: layout.sites, "simulate-observations --dataset test"),
+        (lambda layout: layout.sites, "simulate-observations --month test/2001-01"),
         (lambda layout: layout.archive("l4dvar"), "score-experiment --experiment l4dvar"),
         (lambda layout: layout.scores("l4dvar"), "summarise"),
         (lambda layout: layout.members("eda"), "score-ensemble --experiment eda"),
@@ -266,9 +270,9 @@ def test_any_missing_input_is_refused_by_its_path(run, refused, lost, words):
 
 def test_an_observation_of_a_level_the_state_has_not_is_refused(run, refused):
     """The level, those there are, and what to do."""
-    rows = table.read(run.layout.screened("test"))
+    rows = table.read(run.layout.screened("test", "2001-01"))
     rows.loc[rows["variable"] == "z", table.PRESSURE] = 30000.0
-    table.write([rows], run.layout.screened("test"))
+    table.write([rows], run.layout.screened("test", "2001-01"))
     line = refused(run.layout.root, "cycle-experiment --experiment l4dvar")
     assert "300 hPa" in line
     assert "500, 850" in line

@@ -115,7 +115,7 @@ MAKE = [  # the commands that lead from sealed datasets to an observed, trained 
     "score-forecaster",
     *(f"estimate-background-error --space {space}" for space in ("main", "pca", "model")),
     "draw-sites",
-    *(f"{do}-observations --dataset {name}" for name in ("test", "validation") for do in ("simulate", "screen")),
+    *(f"{do}-observations --month {name}/2001-01" for name in ("test", "validation") for do in ("simulate", "screen")),
 ]
 
 
@@ -163,6 +163,12 @@ def unlinked(folder: Path) -> None:
         folder.mkdir()
         for part in source.iterdir():
             (folder / part.name).symlink_to(part)
+
+
+def part(run: RunWithNetworks, dataset: str) -> str:
+    """What commands call the whole of a dataset that is made as one part."""
+    chosen = run.config.datasets[dataset]
+    return f"{dataset}/{chosen.begin:%Y%m%d}-{chosen.end:%Y%m%d}"
 
 
 def changed(key: str, value: object) -> dict:

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 import worlds
+from lara.depends.inputs import Inputs
 from lara.layout import Layout
 from lara.stages.networks import RunWithNetworks
 from repository import REPOSITORY
@@ -73,14 +74,25 @@ def done(world, tmp_path_factory):
     config = worlds.write_config(folder / "made", in_chunks()).config
     run = RunWithNetworks(config, Layout(folder / "results" / "world"))
     chunks = [run.layout.chunk("l4dvar", chunk.stream, chunk.name) for chunk in config.production.chunks("l4dvar")]
-    files = [run.layout.dataset_receipt(name) for name in config.datasets]
-    for left in [*chunks, run.layout.cycled("l4dvar")]:
-        files += [left.archive_receipt, left.feedback, left.health, left.timings, left.restart]
+    files = [path for name in config.datasets for path in Inputs(config, run.layout).dataset(name)]
+    made_up([*files, *left_by([*chunks, run.layout.cycled("l4dvar")])])
+    snakemake(folder, in_chunks(), TARGET, "--touch")
+    return folder
+
+
+def left_by(stretches):
+    """Files that cycled stretches leave."""
+    return [
+        file
+        for left in stretches
+        for file in (left.archive_receipt, left.feedback, left.health, left.timings, left.restart)
+    ]
+
+
+def made_up(files):
     for file in files:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(str(file))
-    snakemake(folder, in_chunks(), TARGET, "--touch")
-    return folder
 
 
 @pytest.mark.parametrize(
@@ -100,6 +112,42 @@ def test_a_changed_configuration_runs_what_it_must(done, values, jobs):
 def test_a_key_more_in_every_section_runs_nothing(done, later):
     """An upgrade of LARA that brings keys which are off unless asked for."""
     assert planned(done, in_chunks(), package=later) == {}
+
+
+def in_months(end, days):
+    """The small configuration with `l4dvar` in months, over a test dataset that ends then."""
+    values = in_chunks(days=days)
+    values["datasets"]["test"]["end"] = end
+    stream = {"begin": "2001-01-02", "end": end}
+    return values | {"production": {"streams": {"l4dvar": {"only": stream}}}}
+
+
+@pytest.fixture(scope="module")
+def two_months(world, tmp_path_factory):
+    """A folder in which January and February count as observed, cycled and sealed."""
+    folder, values = tmp_path_factory.mktemp("months"), in_months("2001-03-01", 58)
+    shutil.copytree(world.layout.root, folder / "results" / "world")
+    config = worlds.write_config(folder / "made", values).config
+    layout = Layout(folder / "results" / "world")
+    shutil.rmtree(layout.dataset_part("test", "any").parent, ignore_errors=True)
+    chunks = [layout.chunk("l4dvar", chunk.stream, chunk.name) for chunk in config.production.chunks("l4dvar")]
+    tables = [path("test", month) for path in (layout.observations, layout.screened) for month in config.months("test")]
+    files = [path for name in config.datasets for path in Inputs(config, layout).dataset(name)]
+    made_up([*files, *tables, *left_by([*chunks, layout.cycled("l4dvar")])])
+    snakemake(folder, values, TARGET, "--touch")
+    return folder
+
+
+NEW_MONTH = dict.fromkeys(("generate_dataset", "simulate_observations", "screen_observations", "cycle_chunk"), 1)
+
+
+def test_a_dataset_that_grows_plans_the_new_month_alone(two_months):
+    """Two days of March: one part of the dataset, one table, one chunk, and the seal; then two days more, the same."""
+    assert planned(two_months, in_months("2001-03-01", 58)) == {}
+    assert planned(two_months, in_months("2001-03-03", 60)) == {**NEW_MONTH, "seal_archive": 1}
+    text = snakemake(two_months, in_months("2001-03-03", 60), TARGET, "--dry-run")
+    assert "parts/test/20010301-20010303.receipt.json" in text
+    assert "chunks/only/20010201T00/restart.safetensors" in text
 
 
 def test_more_of_the_period_leaves_the_chunks_before_alone_and_seals_again(done):

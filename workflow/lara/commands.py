@@ -54,8 +54,8 @@ COMMANDS = {
     ),
     "generate-dataset": Command(
         "stages.data.dataset.generate_dataset",
-        "Fill a dataset from its source, month by month.",
-        "dataset",
+        "Fill a part, such as training/20010101-20010301, of a dataset from its source, month by month.",
+        "part",
         counting("days"),
     ),
     "compute-statistics": Command(
@@ -106,10 +106,14 @@ COMMANDS = {
     ),
     "draw-sites": Command("stages.observations.simulate.write_sites", "Draw the observing network."),
     "simulate-observations": Command(
-        "stages.observations.simulate.write_observations", "Observe a dataset with the network's errors.", "dataset"
+        "stages.observations.simulate.write_observations",
+        "Observe a month of a dataset, such as test/2001-03, with the network's errors.",
+        "month",
     ),
     "screen-observations": Command(
-        "stages.observations.screen.write_screened", "Check observations before any assimilation.", "dataset"
+        "stages.observations.screen.write_screened",
+        "Check the observations of a month before any assimilation.",
+        "month",
     ),
     "cycle-experiment": Command(
         "stages.reanalysis.cycle.cycle_experiment",

@@ -78,9 +78,9 @@ class Layout:
         """Store of states."""
         return self.root / "data" / f"{dataset}.zarr"
 
-    def dataset_receipt(self, dataset: str) -> Path:
-        """Receipt of a whole dataset."""
-        return self.root / "data" / f"{dataset}.receipt.json"
+    def dataset_part(self, dataset: str, part: str) -> Path:
+        """Receipt of a part of a dataset, such as "20010101-20010301"."""
+        return self.root / "data" / "parts" / dataset / f"{part}.receipt.json"
 
     def delivery(self, delivery: str, cache: str | None = None) -> Path:
         """GRIB of "<dataset>/<product>/<month>", in this run's folder or in one of a cache for all runs."""
@@ -144,13 +144,13 @@ class Layout:
         """The observing network."""
         return self.root / "observations" / "sites.parquet"
 
-    def observations(self, dataset: str) -> Path:
-        """Observation table of a dataset."""
-        return self.root / "observations" / f"{dataset}.parquet"
+    def observations(self, dataset: str, month: str) -> Path:
+        """Observations of the slots of a month, such as "2001-01", of a dataset."""
+        return self.root / "observations" / dataset / f"{month}.parquet"
 
-    def screened(self, dataset: str) -> Path:
-        """The same table with what screening has against each datum."""
-        return self.root / "observations" / f"{dataset}-screened.parquet"
+    def screened(self, dataset: str, month: str) -> Path:
+        """The same table with what screening has against each observation."""
+        return self.root / "observations" / dataset / f"{month}-screened.parquet"
 
     def cycled(self, experiment: str) -> Cycled:
         """What an experiment leaves."""

@@ -194,7 +194,7 @@ rule compare_loaders:
     """Random training batches by LARA's reader, a memory map, zarr-python and zarrs."""
     input:
         RUN.peers_installed,
-        RUN.dataset_receipt(CONFIG.using("training")[0]),
+        INPUTS.dataset(CONFIG.using("training")[0]),
     output:
         RUN.comparison("loaders"),
     log:
@@ -218,7 +218,7 @@ rule measure_ingestion:
     """A downloaded month: decoded, checked, regridded, each over bare decoding."""
     input:
         [RUN.delivery_receipt(name) for name in CONFIG.deliveries(CONFIG.using("training")[0])[:1]],
-        RUN.dataset_receipt(CONFIG.using("training")[0]),
+        INPUTS.dataset(CONFIG.using("training")[0]),
     output:
         RUN.comparison("ingestion"),
     log:

@@ -39,6 +39,13 @@ STREAMED = list(CONFIG.production.streams)
 CHUNKS = {(name, chunk.stream, chunk.name): chunk for name in STREAMED for chunk in CONFIG.production.chunks(name)}
 
 
+WITHIN = {
+    "part": ("dataset",),
+    "month": ("dataset",),
+    "chunk": ("experiment", "stream"),
+}  # wildcards before a thing's own
+
+
 def one_of(names):
     """Regular expression that matches these names alone, nothing where there are none."""
     return "|".join(sorted(names)) or "(?!)"
@@ -46,6 +53,8 @@ def one_of(names):
 
 wildcard_constraints:
     dataset=one_of(CONFIG.datasets),
+    part=r"\d{8}-\d{8}",
+    month=r"\d{4}-\d{2}",
     delivery=one_of(delivery for name in CONFIG.datasets for delivery in CONFIG.deliveries(name)),
     autoencoder=one_of(CONFIG.autoencoders),
     experiment=one_of(EXPERIMENTS),
@@ -62,9 +71,8 @@ def code(command, *modules):
 def lara(command, threads="{threads}"):
     """Shell line of a job: the command of its rule's name, for what its wildcards name, with its log."""
     kind = COMMANDS[command].argument
-    chunk = "{wildcards.experiment}/{wildcards.stream}/{wildcards.chunk}"
-    name = chunk if kind == "chunk" else f"{{wildcards.{kind}}}"
-    thing = f" --{kind} {name}" if kind else ""
+    names = WITHIN.get(kind, ()) + (kind,)
+    thing = f" --{kind} " + "/".join(f"{{wildcards.{name}}}" for name in names) if kind else ""
     return f"lara {command} --run {{params.run}}{thing} --threads {threads} 2>&1 | tee {{log}}"
 
 

@@ -70,8 +70,7 @@ rule tune_experiment:
     """Factors on B and R by maximum likelihood of innovations, cycling over validation windows."""
     input:
         of(INPUTS.scheme, "experiment"),
-        truth=RUN.dataset_receipt(CONFIG.tuning.dataset),
-        observations=RUN.screened(CONFIG.tuning.dataset),
+        INPUTS.tuned_on(),
     output:
         factors=RUN.tuning("{experiment}"),
         trials=RUN.tuning_trials("{experiment}"),

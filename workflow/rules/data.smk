@@ -22,15 +22,15 @@ rule download_month:
 
 
 rule generate_dataset:
-    """States of one dataset from its source, month by month; months already sealed are kept."""
+    """States of a part of a dataset from its source, month by month; months already sealed are kept."""
     input:
-        of(INPUTS.deliveries, "dataset"),
+        of(INPUTS.source, "dataset", "part"),
     output:
-        RUN.dataset_receipt("{dataset}"),
+        RUN.dataset_part("{dataset}", "{part}"),
     log:
-        RUN.log("generate-dataset-{dataset}"),
+        RUN.log("generate-dataset-{dataset}-{part}"),
     benchmark:
-        RUN.benchmark("generate-dataset-{dataset}")
+        RUN.benchmark("generate-dataset-{dataset}-{part}")
     priority: urgency_of_data
     conda:
         "../../envs/cpu.yaml"

@@ -30,16 +30,16 @@ rule draw_sites:
 
 
 rule simulate_observations:
-    """What the network sees of a dataset, with its errors."""
+    """What the network sees at the slots of a month of a dataset, with its errors."""
     input:
         sites=RUN.sites,
-        truth=RUN.dataset_receipt("{dataset}"),
+        truth=of(INPUTS.states_of_month, "dataset", "month"),
     output:
-        RUN.observations("{dataset}"),
+        RUN.observations("{dataset}", "{month}"),
     log:
-        RUN.log("simulate-observations-{dataset}"),
+        RUN.log("simulate-observations-{dataset}-{month}"),
     benchmark:
-        RUN.benchmark("simulate-observations-{dataset}")
+        RUN.benchmark("simulate-observations-{dataset}-{month}")
     conda:
         "../../envs/cpu.yaml"
     threads: 1
@@ -58,14 +58,14 @@ rule screen_observations:
     """Flag what no analysis is to use: missing, blacklisted, far from climatology, repeated, thinned."""
     input:
         statistics=RUN.statistics,
-        observations=RUN.observations("{dataset}"),
+        observations=RUN.observations("{dataset}", "{month}"),
         blacklist=CONFIG.quality_control.blacklist or [],
     output:
-        RUN.screened("{dataset}"),
+        RUN.screened("{dataset}", "{month}"),
     log:
-        RUN.log("screen-observations-{dataset}"),
+        RUN.log("screen-observations-{dataset}-{month}"),
     benchmark:
-        RUN.benchmark("screen-observations-{dataset}")
+        RUN.benchmark("screen-observations-{dataset}-{month}")
     conda:
         "../../envs/cpu.yaml"
     threads: 1
@@ -83,4 +83,4 @@ rule screen_observations:
 rule observations:
     """The observations of the test datasets of the default target."""
     input:
-        [RUN.screened(name) for name in CONFIG.default_tests],
+        [RUN.screened(name, month) for name in CONFIG.default_tests for month in CONFIG.months(name)],

@@ -49,8 +49,7 @@ CHUNK = RUN.chunk("{experiment}", "{stream}", "{chunk}")
 rule cycle_chunk:
     """Cycle a chunk of a stream from where the one before ended; sealed archive of its own, and a restart."""
     input:
-        of(INPUTS.experiment, "experiment"),
-        lambda wildcards: INPUTS.restart(wildcards.experiment, chunk_of(wildcards)),
+        lambda wildcards: INPUTS.chunk(wildcards.experiment, chunk_of(wildcards)),
     output:
         archive=CHUNK.archive_receipt,
         feedback=CHUNK.feedback,

@@ -54,7 +54,7 @@ def test_datasets_take_the_bytes_and_files_that_they_are_estimated_to(jobs, worl
 def test_the_network_has_as_many_data_as_are_simulated(world):
     from lara.observations import table as tables
 
-    rows = tables.read(world.layout.observations("test"))
+    rows = tables.read(world.layout.observations("test", "2001-01"))
     assert rows_per_time(world.config) == len(rows) / rows[tables.TIME].nunique()
 
 

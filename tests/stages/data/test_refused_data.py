@@ -19,8 +19,8 @@ WINDOW = pd.Timestamp("2001-01-03")  # begin of the second window of every exper
 def observed_anew(world, folder, change, **quality):
     """The small run with its table of observations changed and screened again."""
     run = worlds.copied(world, folder, worlds.changed("quality_control", quality))
-    change(run, run.layout.observations("test"))
-    assert worlds.lara(run.layout.root, "screen-observations --dataset test") == 0
+    change(run, run.layout.observations("test", "2001-01"))
+    assert worlds.lara(run.layout.root, "screen-observations --month test/2001-01") == 0
     return run
 
 
@@ -117,7 +117,7 @@ def test_a_missing_datum_is_flagged_and_not_used(world, tmp_path):
         tables.write([table], path)
 
     run = observed_anew(world, tmp_path / "w", lose)
-    screened = tables.read(run.layout.screened("test"))
+    screened = tables.read(run.layout.screened("test", "2001-01"))
     assert screened.loc[victim(screened), "PreQC"] == Flag.MISSING
     assert (screened["PreQC"] != Flag.PASS).sum() == 1
     feedback, ledger, _ = cycled_anew(run, "4dvar")
@@ -131,12 +131,12 @@ def test_a_missing_datum_is_flagged_and_not_used(world, tmp_path):
 def test_a_nan_that_does_not_say_it_is_missing_is_refused(world, tmp_path, capsys):
     """The row and what it should carry; a silent skip would hide a broken reader."""
     run = worlds.copied(world, tmp_path / "w")
-    path = run.layout.observations("test")
+    path = run.layout.observations("test", "2001-01")
     table = pd.read_parquet(path)
     table.loc[7, "ObsValue"] = np.nan
     table.to_parquet(path)
     capsys.readouterr()
-    assert worlds.lara(run.layout.root, "screen-observations --dataset test") == 2
+    assert worlds.lara(run.layout.root, "screen-observations --month test/2001-01") == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert "row 7: ObsValue = nan" in line
     assert "infinite ObsError" in line

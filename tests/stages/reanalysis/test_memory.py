@@ -18,7 +18,6 @@ VALUES["experiments"]["endless"] = {
 }
 VALUES["production"] = {"reference": "endless", "spin_up_days": 0}
 VALUES["minimiser"] = {"evaluations": 4, "degrees_of_freedom_every": 0, "worst_reduction": 1.0}
-MAKE = [f"{do}-observations --dataset long" for do in ("simulate", "screen")]
 
 
 def in_a_process_of_its_own(root: Path, words: str) -> None:
@@ -41,8 +40,9 @@ def test_memory_of_a_cycling_job_does_not_grow_with_its_windows(world, tmp_path)
     for part in (world.layout.root / "data").iterdir():
         (data / part.name).symlink_to(part)
     worlds.write_dataset(run, "long")
-    for words in MAKE:
-        assert worlds.lara(run.layout.root, words) == 0, words
+    for month in run.config.months("long"):
+        for do in ("simulate", "screen"):
+            assert worlds.lara(run.layout.root, f"{do}-observations --month long/{month}") == 0
     in_a_process_of_its_own(run.layout.root, "cycle-experiment --experiment endless")
     memory = pd.read_parquet(run.layout.timings("endless"))["peak_memory_MB"].to_numpy()
     assert len(memory) == WINDOWS

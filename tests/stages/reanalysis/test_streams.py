@@ -160,3 +160,69 @@ def test_two_jobs_cannot_write_one_archive(streamed, tmp_path, capsys):
         capsys.readouterr()
         assert lara(run, "seal-archive --experiment free") == 2
         assert f"held by process {os.getpid()}" in capsys.readouterr().err
+
+
+def growing(world, folder, end):
+    """The small run with `l4dvar` in months over a dataset that ends then, its weather that of the longest one."""
+    values = worlds.changed("datasets.growing", {"use": "test", "member": 4, "begin": "2001-01-28", "end": end})
+    values["experiments"]["grown"] = {**worlds.SHORT_LATENT, "suite": "production", "dataset": "growing"}
+    values["experiments"]["grown"]["days"] = int(np.datetime64(end) - np.datetime64("2001-01-29")) // np.timedelta64(
+        1, "D"
+    )
+    values["production"] = {
+        "reference": "grown",
+        "spin_up_days": 0,
+        "streams": {"grown": {"only": {"begin": "2001-01-29", "end": end}}},
+    }
+    return worlds.write_config(folder, values)
+
+
+def extend(run, weather):
+    """Days of a dataset that are not sealed yet, from `weather` of its longest period, and their observations."""
+    path, chosen = run.layout.dataset("growing"), run.config.datasets["growing"]
+    times = np.arange(np.datetime64(chosen.begin, "ns"), np.datetime64(chosen.end, "ns"), run.step)
+    begin = len(store.open_state(path)) if path.exists() else 0
+    store.create(path, run.grid, run.channels, times)
+    store.write_block(path, begin, weather[begin : len(times)])
+    store.seal(path, f"from-{begin}", begin, len(times) - begin)
+    for month in run.config.months("growing"):
+        for do in ("simulate", "screen"):
+            assert lara(run, f"{do}-observations --month growing/{month}") == 0
+
+
+def test_a_dataset_that_grows_is_cycled_on_from_the_restart_it_left(world, tmp_path):
+    """January alone, then two days of February: the bytes of a run that knew both from the start."""
+    run, whole = (worlds.copied(world, tmp_path / name) for name in ("run", "whole"))
+    for one in (run, whole):
+        worlds.unlinked(one.layout.root / "data")
+    weather = worlds.weather(run, 24, np.random.default_rng(5))
+    for end, made in (("2001-02-01", ["20010129T00"]), ("2001-02-03", ["20010201T00"])):
+        grown = growing(world, run.layout.root, end)
+        extend(grown, weather)
+        for name in made:
+            assert lara(grown, f"cycle-chunk --chunk grown/only/{name}") == 0
+    whole = growing(world, whole.layout.root, "2001-02-03")
+    extend(whole, weather)
+    for label in chunks(whole, "grown"):
+        assert lara(whole, f"cycle-chunk --chunk {label}") == 0
+    for one in (grown, whole):
+        assert lara(one, "seal-archive --experiment grown") == 0
+    assert worlds.outputs(grown, "grown") == worlds.outputs(whole, "grown")
+    attributes = store.open_archive(grown.layout.archive("grown")).attrs
+    assert {"digest_of_observations_2001_01", "digest_of_observations_2001_02"} <= attributes.keys()
+
+
+def test_chunks_that_saw_different_observations_are_not_sealed_together(world, tmp_path, capsys):
+    """One month, two tables of it: the first chunk is named, since it is to be cycled again."""
+    run = in_streams(world, tmp_path / "w", "free", WHOLE)
+    for number, label in enumerate(chunks(run, "free")):
+        if number == 1:
+            path = run.layout.screened("test", "2001-01")
+            table = tables.read(path)
+            tables.write([table.assign(PreQC=np.where(table["variable"] == "t2m", 12, table["PreQC"]))], path)
+        assert lara(run, f"cycle-chunk --chunk {label}") == 0
+    capsys.readouterr()
+    assert lara(run, "seal-archive --experiment free") == 2
+    said = capsys.readouterr().err
+    first = run.layout.chunk("free", "only", chunks(run, "free")[0].rpartition("/")[2]).archive
+    assert f"{first} is made from other inputs" in said

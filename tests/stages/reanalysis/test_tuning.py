@@ -78,7 +78,7 @@ def test_all_trials_are_scored_on_the_same_data(run):
     for name in ("tuned", "tuned-latent"):
         assert trials(run, name)["n"].nunique() == 1
     begin = time(run.config.datasets["validation"].begin) + hours(SEARCH["background_hours"])
-    table = pd.read_parquet(run.layout.screened("validation"))
+    table = pd.read_parquet(run.layout.screened("validation", "2001-01"))
     used = table[~table["withheld"]]
     at = begin + hours(24) + hours(24) * np.arange(2)
     assert trials(run, "tuned-latent")["n"].iloc[0] == used["MetaData/dateTime"].isin(at).sum()

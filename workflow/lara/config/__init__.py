@@ -131,7 +131,13 @@ class Config(Section):
 
     def months(self, dataset: str) -> list[str]:
         """Calendar months that a dataset touches, such as "1979-01"."""
-        first, last = (12 * t.year + t.month - 1 for t in self._outer(dataset))
+        return self.months_of(dataset, self.datasets[dataset].begin, self.datasets[dataset].end)
+
+    def months_of(self, dataset: str, begin: datetime, end: datetime) -> list[str]:
+        """Those that [begin, end) touches, too."""
+        whole = self.datasets[dataset]
+        outer = max(begin, whole.begin), min(end, whole.end) - timedelta(microseconds=1)
+        first, last = (12 * moment.year + moment.month - 1 for moment in outer)
         return [f"{month // 12:04d}-{month % 12 + 1:02d}" for month in range(first, last + 1)]
 
     def days(self, dataset: str, month: str) -> list[int]:

@@ -41,10 +41,10 @@ class Settings:
         return {key: copy.deepcopy(_value(self.values, self.stated, key.split("."))) for key in keys}
 
     def dataset(self, name: str) -> Values:
-        """Of the states of a dataset."""
-        if self.config.source.has_members:
-            return self.of("seed", "step_hours", "source", "state", "grid", f"datasets.{name}")
-        return self.of("step_hours", "state", "grid", f"datasets.{name}") | self.source()
+        """Of the states of a dataset: where it begins and not where it ends, which is the name of a part."""
+        own = stated(self.config.datasets[name], {"use", "end"})
+        seed = ["seed"] if self.config.source.has_members else []
+        return {"dataset": own, **self.of(*seed, "step_hours", "state", "grid"), **self.source()}
 
     def source(self) -> Values:
         """Of states of a source: not the keys for fetching them, which change no value."""

@@ -13,7 +13,7 @@ from html import escape
 from importlib.metadata import version
 from typing import Any
 
-from lara import figures, receipts
+from lara import figures, receipts, store
 from lara.stages.run import Run
 from lara.variables import VARIABLES
 
@@ -119,8 +119,8 @@ def _provenance(run: Run) -> list[str]:
     rows = [["LARA", version("lara")], ["configuration", receipts.digest(config.read_text())]]
     rows += [["seed", str(run.config.seed)], ["source", run.config.source.kind]]
     for name in run.config.datasets:
-        path = run.layout.dataset_receipt(name)
-        rows.append([f"dataset {name}", receipts.read(path)["content"] if path.exists() else "not there"])
+        path = run.layout.dataset(name)
+        rows.append([f"dataset {name}", store.content_digest(path) if path.exists() else "not there"])
     links = " · ".join(
         f'<a href="{name}">{name}</a>' for name in ("config.yaml", "summary.json", "verification/", "logs/")
     )

@@ -178,6 +178,11 @@ def read(path: Path, begin: np.datetime64 | None = None, end: np.datetime64 | No
     return validate(_read_parquet(path, limits))
 
 
+def read_all(paths: Sequence[Path], begin: np.datetime64, end: np.datetime64) -> pd.DataFrame:
+    """Rows with begin <= time < end (UTC) of several tables, one after the other. Errors as of `read`."""
+    return pd.concat([read(path, begin, end) for path in paths], ignore_index=True)
+
+
 def read_feedback(path: Path, cycle: np.datetime64 | None = None) -> pd.DataFrame:
     """The feedback table in `path`, or that of one cycle. FileNotFoundError when absent, ValueError if it is none."""
     return _require_feedback(_read_parquet(path, [] if cycle is None else [("cycle", "==", cycle)]), path)

@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 class RunWithStates(Run):
     """A run whose datasets and statistics are made, or whose stage makes them."""
 
-    def store(self, dataset: str) -> StateStore:
-        """States of a dataset over its whole period; StoreError when they are of other channels or another grid."""
+    def store(self, dataset: str, begin: np.datetime64 | None = None, end: np.datetime64 | None = None) -> StateStore:
+        """States of a dataset over [begin, end), by default its whole period.
+
+        StoreError when they are of other channels or another grid, or are not all made.
+        """
         from lara.store import StoreError, open_state
 
         chosen, path = self.config.datasets[dataset], self.layout.dataset(dataset)
-        found = open_state(path, time(chosen.begin), time(chosen.end))
+        found = open_state(path, begin or time(chosen.begin), end or time(chosen.end))
         if found.channels != self.channels or found.grid.shape != self.grid.shape:
             raise StoreError(
                 f"{path} holds {found.channels.names} on {found.grid.shape}, but the configuration asks for "

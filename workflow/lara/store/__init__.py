@@ -1,6 +1,7 @@
 """Datasets of states and archives of analyses on disk. Only here is Zarr known, and here only to `arrays`."""
 
 from lara.store.archive import (
+    OBSERVED,
     assemble_archive,
     create_archive,
     discard_archive,
@@ -18,6 +19,7 @@ from lara.store.states import StateStore, create, open_state
 from lara.store.versions import prune, version_of, versions_of
 
 __all__ = [
+    "OBSERVED",
     "MonthMean",
     "StateStore",
     "StoreError",

@@ -30,6 +30,7 @@ from lara.store.versions import receipt_of
 from lara.variables import VARIABLES
 
 _OWN = ("grid_kind", "channels", "kinds")  # attributes that this module reads back
+OBSERVED = "digest_of_observations"  # begins the names of attributes that may differ from part to part
 KEEPBITS = "keepbits"  # attribute: bits of the mantissa by variable; absent where nothing is rounded
 _KINDS = {"analysis": "", "background": "_background", "spread": "_spread"}  # what: suffix of its variables
 
@@ -178,15 +179,27 @@ def _publish(fresh: Path, path: Path) -> None:
 
 
 def _shared_attributes(parts: Sequence[Path]) -> dict[str, Any]:
-    """Attributes of all parts. StoreError naming each part that is damaged or made from something else."""
+    """Attributes of all parts together. StoreError naming each part that is damaged or made from something else.
+
+    Each states what it observed; none may contradict another.
+    """
     problems = [problem for part in parts for problem in _problems(part, content=True)]
     if not problems:
-        wanted = arrays.read_attributes(parts[0])
-        different = [part for part in parts if arrays.read_attributes(part) != wanted]
+        told = [arrays.read_attributes(part) for part in parts]
+        wanted = {**told[0], **{key: value for one in told for key, value in one.items() if key.startswith(OBSERVED)}}
+        different = [part for part, one in zip(parts, told, strict=True) if not _agree(one, wanted)]
         problems = [f"{part} is made from other inputs or settings than {parts[0]}" for part in different]
     if problems:
         raise StoreError("; ".join(problems) + f": {RERUN}")
     return wanted
+
+
+def _agree(attributes: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether a part says nothing else, and lacks nothing but what others observed."""
+    lacking = wanted.keys() - attributes.keys()
+    return all(wanted.get(key) == value for key, value in attributes.items()) and all(
+        key.startswith(OBSERVED) for key in lacking
+    )
 
 
 def _link_files(part: Path, path: Path, times: np.ndarray) -> np.ndarray:

@@ -71,10 +71,19 @@ def discard(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def content_digest(path: Path) -> str:
-    """Digest of everything sealed in the store at `path`, whatever the parts it was sealed in."""
+def content_digest(path: Path, begin: np.datetime64 | None = None, end: np.datetime64 | None = None) -> str:
+    """Digest of what is sealed in the store at `path`, or of the days alone that hold begin ≤ time < end.
+
+    It does not depend on the parts in which it was sealed. StoreError where not all of these days is sealed.
+    """
     files = {name: entry for _, content in _seals(path) for name, entry in content["files"].items()}
-    return receipts.digest(files)
+    if begin is None or end is None:
+        return receipts.digest(files)
+    rows = np.flatnonzero((begin <= (times := arrays.read_times(path))) & (times < end))
+    wanted = [str(file.relative_to(path)) for file in arrays.shards(arrays.open_field(path, "state"), rows)]
+    if lacking := [name for name in wanted if name not in files]:
+        raise StoreError(f"{path}: {lacking[0]} has no receipt: {RERUN}")
+    return receipts.digest({name: files[name] for name in wanted})
 
 
 def require_finite(

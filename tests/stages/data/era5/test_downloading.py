@@ -155,11 +155,11 @@ def test_a_file_that_holds_more_than_is_asked_for_is_used(small, values, server,
     values["datasets"]["validation"]["end"] = "2001-03-12"
     assert download(small(), ABOVE) == download(small()) == 0
     assert server.count("submit") == 2
-    assert worlds.lara(small().layout.root, "generate-dataset --dataset validation") == 0
+    assert worlds.lara(small().layout.root, f"generate-dataset --part {worlds.part(small(), 'validation')}") == 0
     found = small().store("validation").read(slice(None))
     (small().layout.root / "data").rename(small().layout.root / "other")
     assert download(small(), ABOVE) == download(small()) == 0
-    assert worlds.lara(small().layout.root, "generate-dataset --dataset validation") == 0
+    assert worlds.lara(small().layout.root, f"generate-dataset --part {worlds.part(small(), 'validation')}") == 0
     assert np.array_equal(found, small().store("validation").read(slice(None)))
 
 
@@ -178,14 +178,14 @@ def test_a_month_spoilt_since_its_receipt_is_refused_and_downloaded_again(run, s
     spoil(path)
     grib.check(path, delivery(run, NAME).expected)
     capsys.readouterr()
-    assert worlds.lara(run.layout.root, "generate-dataset --dataset validation") == 2
+    assert worlds.lara(run.layout.root, f"generate-dataset --part {worlds.part(run, 'validation')}") == 2
     said = capsys.readouterr().err
     receipt = run.layout.delivery_receipt(NAME)
     assert f"{path} has changed since its receipt was written: delete {receipt} and run snakemake" in said
     receipt.unlink()
     assert download(run) == 0
     assert path.read_bytes() == good
-    assert worlds.lara(run.layout.root, "generate-dataset --dataset validation") == 0
+    assert worlds.lara(run.layout.root, f"generate-dataset --part {worlds.part(run, 'validation')}") == 0
 
 
 def test_what_is_measured_and_removed_is_compared_with_its_receipt_too(small, values, server, capsys):
@@ -193,7 +193,7 @@ def test_what_is_measured_and_removed_is_compared_with_its_receipt_too(small, va
     spoil(small().layout.delivery(MORE))
     assert worlds.lara(small().layout.root, "measure-ingestion") == 2
     values["source"]["keep"] = False
-    assert worlds.lara(small().layout.root, "generate-dataset --dataset training") == 2
+    assert worlds.lara(small().layout.root, f"generate-dataset --part {worlds.part(small(), 'training')}") == 2
     assert capsys.readouterr().err.count("has changed since its receipt was written") == 2
     assert small().layout.delivery(MORE).exists()
 

@@ -25,7 +25,7 @@ def download(run, dataset):
 
 
 def generate(run, dataset):
-    return worlds.lara(run.layout.root, f"generate-dataset --dataset {dataset}")
+    return worlds.lara(run.layout.root, f"generate-dataset --part {worlds.part(run, dataset)}")
 
 
 def month_receipt(run, dataset, month):

@@ -28,7 +28,7 @@ def inputs(config: Config, layout: Layout) -> list[Path]:
     """Archive and truth of the reference experiment, and the sites."""
     reference = config.verification.reference
     truth = Inputs(config, layout).truth(reference)
-    return [layout.archive_receipt(reference), truth, layout.sites]
+    return [layout.archive_receipt(reference), *truth, layout.sites]
 
 
 def gather(run: RunWithStates) -> xr.Dataset:

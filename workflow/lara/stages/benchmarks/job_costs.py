@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from lara.depends.inputs import Inputs
 from lara.stages.run import Run
 
 COLUMNS = {"s": "wall_s", "cpu_time": "processor_s", "max_rss": "peak_mib"}  # Snakemake's names and those of the table
@@ -22,10 +23,12 @@ def jobs(run: Run, figures: Sequence[str]) -> list[str]:
     """Names of the benchmark files of the default target's jobs, as the rules call them, of `figures` among them."""
     config, cycled = run.config, run.config.suite("reanalysis")
     chosen = [config.experiments[name] for name in cycled]
+    made_of = Inputs(config, run.layout)
+    months = [f"{name}-{month}" for name in config.using("test") for month in config.months(name)]
     spaces = sorted({one.space for one in chosen if one.variational})
     several = [
-        (("generate-dataset",), config.datasets),
-        (("simulate-observations", "screen-observations"), config.using("test")),
+        (("generate-dataset",), [f"{name}-{part.name}" for name, own in made_of.parts.items() for part in own]),
+        (("simulate-observations", "screen-observations"), months),
         (("train-autoencoder", "measure-autoencoder", "score-autoencoder"), config.default_autoencoders),
         (("estimate-background-error",), spaces),
         (("cycle-experiment", "score-experiment", "measure-structure"), cycled),

@@ -13,6 +13,7 @@ import numpy as np
 
 from lara import receipts, store
 from lara.config import Cds, Simulated, Zarr
+from lara.depends.parts import Part, parse
 from lara.depends.stated import stated
 from lara.stages.data.month import Month, Report, Span
 from lara.stages.run import Run, time, time_range
@@ -20,10 +21,11 @@ from lara.stages.run import Run, time, time_range
 _LOG = logging.getLogger(__name__)
 
 
-def generate_dataset(run: Run, dataset: str, report: Report) -> None:
-    """Fill a dataset month by month from its source; months already sealed are kept."""
+def generate_dataset(run: Run, label: str, report: Report) -> None:
+    """Fill a part "dataset/20010101-20010301" of a dataset from its source; months already sealed are kept."""
+    dataset, part = part_of(run, label)
     chosen, path = run.config.datasets[dataset], run.layout.dataset(dataset)
-    begin, end = time(chosen.begin), time(chosen.end)
+    begin, end = time(part.begin), time(part.end)
     times = time_range(chosen.begin, chosen.end, run.step)
     lay_out(run, dataset, times)
     wanted = unsealed_months(path, begin, end)
@@ -31,15 +33,27 @@ def generate_dataset(run: Run, dataset: str, report: Report) -> None:
         for month in _months(run, dataset, wanted, report):
             write_month(path, times, month)
     whole = store.open_state(path, begin, end)
-    _require_whole(run, dataset, whole)
+    _require_whole(run, dataset, part, whole)
     receipts.write(
-        run.layout.dataset_receipt(dataset),
+        run.layout.dataset_part(dataset, part.name),
         dataset=dataset,
         begin=str(begin),
         end=str(end),
         count=len(whole),
-        content=store.content_digest(path),
+        content=store.content_digest(path, begin, end),
     )
+
+
+def part_of(run: Run, label: str) -> tuple[str, Part]:
+    """Dataset and part of a label such as "training/20010101-20010301". ValueError for one that there is not."""
+    dataset, _, _ = label.partition("/")
+    if dataset not in run.config.datasets:
+        known = ", ".join(run.config.datasets)
+        raise ValueError(f"no dataset of '{label}' in {run.layout.config}: choose one of {known}")
+    part, whole = parse(label), run.config.datasets[dataset]
+    if not whole.begin <= part.begin < part.end <= whole.end:
+        raise ValueError(f"datasets.{dataset} is from {whole.begin} to {whole.end}: choose a part within, not {label}")
+    return dataset, part
 
 
 def _months(run: Run, dataset: str, wanted: Sequence[Span], report: Report) -> Iterator[Month]:
@@ -66,10 +80,10 @@ def write_month(path: Path, times: np.ndarray, month: Month) -> None:
     store.seal(path, str(month.span[0])[:10], first, len(held), month.provenance, why)
 
 
-def _require_whole(run: Run, dataset: str, states: store.StateStore) -> None:
+def _require_whole(run: Run, dataset: str, part: Part, states: store.StateStore) -> None:
     """ValueError for a dataset with gaps that is not for training: cycles and scores need every time."""
     chosen = run.config.datasets[dataset]
-    lost = np.setdiff1d(time_range(chosen.begin, chosen.end, run.step), states.times)
+    lost = np.setdiff1d(time_range(part.begin, part.end, run.step), states.times)
     if not lost.size:
         return
     _LOG.warning("%s: the source lacks %d times, the first is %s; they stay gaps", dataset, lost.size, lost[0])
@@ -92,6 +106,8 @@ def lay_out(run: Run, dataset: str, times: np.ndarray) -> None:
     except store.StoreError as fault:
         _LOG.warning("%s; it is generated anew", fault)
         store.discard(path)
+        for receipt in run.layout.dataset_part(dataset, "any").parent.glob("*.json"):
+            receipt.unlink()  # of parts that are no more
         store.create(path, run.grid, run.channels, times, made_by)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from lara.assimilation.analysis import Analysis
 from lara.assimilation.window import Window
+from lara.depends.inputs import Inputs
 from lara.observations import table as tables
 from lara.observations.batches import ObservationBatch, from_table
 from lara.stages.observations.observation_error import beyond_instrument, with_error
@@ -27,7 +29,7 @@ class ObservationReader:
         self, run: Run, name: str, dataset: str, factors: Sequence[float] = (1.0,), perturbed: bool = False
     ) -> None:
         self.run, self.name, self.perturbed = run, name, perturbed
-        self.path = run.layout.screened(dataset)
+        self.dataset = dataset
         self.loaded: tuple[np.datetime64, np.datetime64, pd.DataFrame] | None = None
         self.beyond = beyond_instrument(run, run.config.experiments[name])
         self.factors = factors
@@ -48,8 +50,13 @@ class ObservationReader:
         begin, end = window.data_span
         if self.loaded is None or not self.loaded[0] <= begin < end <= self.loaded[1]:
             until = max(end, begin + TIMES_PER_READ * self.run.step)
-            self.loaded = begin, until, tables.read(self.path, begin, until)
+            self.loaded = begin, until, tables.read_all(self._tables(begin, until), begin, until)
         return tables.between(self.loaded[2], begin, end)
+
+    def _tables(self, begin: np.datetime64, end: np.datetime64) -> list[Path]:
+        """Tables of the months of the slots whose observations lie in [begin, end)."""
+        slots = ((moment + self.run.step // 2).astype("M8[us]").item() for moment in (begin, end))
+        return Inputs(self.run.config, self.run.layout).screened(self.dataset, *slots)
 
     def feedback(self, analysis: Analysis) -> pd.DataFrame:
         """Each datum that is new in a window, with its departures; where nothing was assimilated, none was used."""

@@ -13,34 +13,36 @@ from lara.observations import screening
 from lara.observations import table as tables
 from lara.observations.batches import from_table
 from lara.observations.thinning import Thinning
-from lara.stages.observations.stretches import stretches
+from lara.stages.observations.stretches import slots_of, stretches
 from lara.stages.states import RunWithStates
 
 
-def write_screened(run: RunWithStates, dataset: str) -> str:
-    """Write the screened table of a dataset; how many data each check is against."""
+def write_screened(run: RunWithStates, label: str) -> str:
+    """Write the screened table of a month "dataset/2001-01"; how many observations each check is against."""
     counts: Counter[int] = Counter()
+    dataset, month, _ = slots_of(run, label)
 
     def counted() -> Iterator[pd.DataFrame]:
-        for part in screen_observations(run, dataset):
+        for part in screen_observations(run, label):
             counts.update(part["PreQC"].tolist())
             yield part
 
-    tables.write(counted(), run.layout.screened(dataset))
+    tables.write(counted(), run.layout.screened(dataset, month))
     return "\n".join(f"{count} data: {tables.Flag(flag).reason}" for flag, count in counts.most_common())
 
 
-def screen_observations(run: RunWithStates, dataset: str) -> Iterator[pd.DataFrame]:
-    """The observations with what the checks before any assimilation have against each, some days after another.
+def screen_observations(run: RunWithStates, label: str) -> Iterator[pd.DataFrame]:
+    """Observations of a month with what the checks before any assimilation have against each, some days at a time.
 
     Stretches end between two slots, so that what is compared with each other is in one of them.
     """
-    settings, path, half = run.config.quality_control, run.layout.observations(dataset), run.step // 2
+    dataset, month, slots = slots_of(run, label)
+    settings, path, half = run.config.quality_control, run.layout.observations(dataset, month), run.step // 2
     blacklist = () if settings.blacklist is None else screening.read_blacklist(settings.blacklist)
     thinning = None
     if settings.thinning != "none":
         thinning = Thinning(settings.thinning, settings.thinning_degrees, run.step)
-    for times in stretches(run.store(dataset).times):
+    for times in stretches(slots):
         table = tables.read(path, times[0] - half, times[-1] + half)
         climate = None if settings.gross_check is None else _climate(run, table, settings.gross_check)
         yield screening.screen(table, blacklist, climate, thinning)

@@ -10,7 +10,7 @@ from lara.observations import table as tables
 from lara.observations.network import draw_network
 from lara.observations.simulate import simulate
 from lara.stages.observations.observation_error import instrument
-from lara.stages.observations.stretches import stretches
+from lara.stages.observations.stretches import slots_of, stretches
 from lara.stages.run import Run
 from lara.stages.states import RunWithStates
 
@@ -29,13 +29,16 @@ def draw_sites(run: Run) -> pd.DataFrame:
     )
 
 
-def write_observations(run: RunWithStates, dataset: str) -> None:
-    """Write the observations of a dataset."""
-    tables.write(simulate_observations(run, dataset), run.layout.observations(dataset))
+def write_observations(run: RunWithStates, label: str) -> None:
+    """Write the observations of a month "dataset/2001-01"."""
+    dataset, month, _ = slots_of(run, label)
+    tables.write(simulate_observations(run, label), run.layout.observations(dataset, month))
 
 
-def simulate_observations(run: RunWithStates, dataset: str) -> Iterator[pd.DataFrame]:
-    """Observations of a dataset at all its times, some days after another."""
-    truth, sites, std = run.store(dataset), pd.read_parquet(run.layout.sites), instrument(run)
-    for times in stretches(truth.times):
+def simulate_observations(run: RunWithStates, label: str) -> Iterator[pd.DataFrame]:
+    """Observations at the slots of a month of a dataset, some days after another."""
+    dataset, _, slots = slots_of(run, label)
+    truth = run.store(dataset, slots[0], slots[-1] + run.step)
+    sites, std = pd.read_parquet(run.layout.sites), instrument(run)
+    for times in stretches(slots):
         yield simulate(truth, sites, times, std, run.config.seed)

@@ -35,7 +35,7 @@ from lara.stages.reanalysis.analyst import Analyst
 from lara.stages.reanalysis.checkpoints import Journal
 from lara.stages.reanalysis.ensemble import degrees_of_freedom, headline
 from lara.stages.reanalysis.method import analyst as analyst_of
-from lara.stages.reanalysis.provenance import archive_times, identity, provenance
+from lara.stages.reanalysis.provenance import archive_times, identity, observed, provenance
 from lara.stages.reanalysis.restart import Restart
 from lara.stages.writing import write_dataset, write_table
 
@@ -80,7 +80,8 @@ def cycle_stretch(run: RunWithNetworks, stretch: Stretch, report: Report) -> Non
     """
     chain = identity(run, stretch.name, stretch.first)
     windows = [str(stretch.windows[0]), str(stretch.windows[-1]), len(stretch.windows)]
-    mark = receipts.digest([chain, windows, stretch.before and receipts.digest(stretch.before)])
+    seen = observed(run, stretch.name, stretch.windows)
+    mark = receipts.digest([chain, windows, seen, stretch.before and receipts.digest(stretch.before)])
     with locks.held(stretch.files.lock, "wait for it to end") as lock:
         job = _Job(run, stretch, chain, Journal(stretch.files.work, mark), lock)
         try:
@@ -162,10 +163,8 @@ class _Job:
     def _lay_out(self) -> None:
         """The archive, empty or as a killed job left it."""
         run, name, times = self.run, self.stretch.name, archive_times(self.stretch.windows)
-        spread = run.config.experiments[name].has_spread
-        store.create_archive(
-            self.stretch.files.archive, run.grid, run.channels, times, provenance(run, name), spread=spread
-        )
+        spread, made_of = run.config.experiments[name].has_spread, provenance(run, name, self.stretch.windows)
+        store.create_archive(self.stretch.files.archive, run.grid, run.channels, times, made_of, spread=spread)
 
     def _keep(self, number: int, analyses: Sequence[Analysis], feedback: pd.DataFrame, seconds: float) -> None:
         """Write a window's states to the archive and the rest to the journal."""

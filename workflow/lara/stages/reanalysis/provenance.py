@@ -18,13 +18,45 @@ from lara.depends.settings import CUTTING, Settings
 from lara.depends.stated import stated
 from lara.stages.code_digest import code_digest
 from lara.stages.covariance.factors import factors
-from lara.stages.run import Run
+from lara.stages.run import Run, hours
+from lara.store import OBSERVED
 
 STAGE = ("lara.stages.reanalysis.cycle", "lara.stages.reanalysis.streams")  # whose code analyses windows
 
 
-def provenance(run: Run, name: str) -> dict[str, Any]:
-    """Attributes of an archive."""
+def provenance(run: Run, name: str, windows: Sequence[Window]) -> dict[str, Any]:
+    """Attributes of an archive of these windows: those of all the experiment, and the digests of what they observed."""
+    own = {f"{OBSERVED}_{month}": told for month, told in observed(run, name, windows).items()}
+    return {**_shared(run, name), **own}
+
+
+def observed(run: Run, name: str, windows: Sequence[Window]) -> dict[str, str]:
+    """Digests of the observation tables of windows, by month such as "2001_01"."""
+    times = archive_times(windows)
+    begin, end = (moment.astype("M8[us]").item() for moment in (times[0], times[-1] + run.step))
+    months = Inputs(run.config, run.layout).observations(name, begin, end)
+    return {path.name[: len("2001-01")].replace("-", "_"): receipts.digest(path) for path in months}
+
+
+def identity(run: Run, name: str, first: Window) -> str:
+    """Digest of all that cycling from a first window depends on beyond what is observed: settings, inputs and code.
+
+    So a stream that grows goes on from the restart it left. FileNotFoundError naming an input that is not there.
+    """
+    scheme, chosen = Inputs(run.config, run.layout).scheme(name), run.config.experiments[name]
+    start = first.begin - hours(chosen.background_hours)
+    content = {
+        "archive": _shared(run, name),
+        "scheme": [receipts.digest(path) for path in scheme],
+        "truth": store.content_digest(run.layout.dataset(chosen.dataset), start, start + run.step),
+        "code": code_digest(*STAGE),
+        "first": str(first),
+    }
+    return receipts.digest(content)
+
+
+def _shared(run: Run, name: str) -> dict[str, Any]:
+    """Attributes that all archives of an experiment have, whatever stretch of it they hold."""
     chosen, keepbits = run.config.experiments[name], run.config.archive.keepbits
     made_of = Inputs(run.config, run.layout).stated(name)
     return {
@@ -36,22 +68,6 @@ def provenance(run: Run, name: str) -> dict[str, Any]:
         "settings": receipts.digest(Settings(run.config).analyses(name)),
         **{f"digest_of_{path.relative_to(run.layout.root)}": receipts.digest(path) for path in made_of},
     }
-
-
-def identity(run: Run, name: str, first: Window) -> str:
-    """Digest of all that cycling from a first window depends on: settings, inputs and code.
-
-    FileNotFoundError naming an input that is not there.
-    """
-    scheme = Inputs(run.config, run.layout).scheme(name)
-    content = {
-        "archive": provenance(run, name),
-        "scheme": [receipts.digest(path) for path in scheme],
-        "truth": store.content_digest(run.layout.dataset(run.config.experiments[name].dataset)),
-        "code": code_digest(*STAGE),
-        "first": str(first),
-    }
-    return receipts.digest(content)
 
 
 def archive_times(windows: Sequence[Window]) -> np.ndarray:
