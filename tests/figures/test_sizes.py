@@ -24,7 +24,7 @@ def run(world, tmp_path_factory):
     run = worlds.copied(world, tmp_path_factory.mktemp("sizes") / "world", values)
     worlds.unlinked(run.layout.root / "models")
     for name in SIZES:
-        for words in (f"{do}-autoencoder --autoencoder {name}" for do in ("train", "measure")):
+        for words in (f"{do}-autoencoder --autoencoder {name}" for do in ("train", "measure", "score")):
             assert worlds.lara(run.layout.root, words) == 0, words
         assert worlds.lara(run.layout.root, f"estimate-background-error --space {name}") == 0
         for do in ("cycle", "score"):

@@ -69,7 +69,7 @@ def test_faults_are_refused_as_in_grib(tmp_path):
     late = ("0001",) * 5 + ("0005",)
     shifted = Grid("equiangular", WORLD.latitude, WORLD.longitude + 11.25)
     for states, expver, asked, fault in (
-        (holes, late, Expected(LEVELS, TIMES, WORLD), r"z50, 1979-02-27T18:00\) lacks 2 of its 144 values"),
+        (holes, FINAL, Expected(LEVELS, TIMES, WORLD), r"z50, 1979-02-27T18:00\) lacks 2 of its 144 values"),
         (truth, late, Expected(LEVELS, TIMES, WORLD), "1979-02-28T18:00.*is ERA5T"),
         (truth, FINAL, Expected(LEVELS, TIMES[1:], WORLD), "1979-02-27T12:00.* was not asked for"),
         (truth, FINAL, Expected(LEVELS, np.append(TIMES, TIMES[-1] + 6), WORLD), "4 of 28 fields are missing"),
@@ -91,7 +91,7 @@ def test_a_cut_file_or_archive_and_another_layout_are_refused(tmp_path):
     for whole in (plain, zipped):
         cut = tmp_path / "cut"
         cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
-        with pytest.raises(GribError, match="no whole NetCDF file"):
+        with pytest.raises(GribError, match=r"no whole (NetCDF file|ZIP archive)"):
             grib.check(cut, asked)
     with netCDF4.Dataset(tmp_path / "old.nc", "w") as dataset:
         dataset.createDimension("time", 1)

@@ -11,7 +11,9 @@ import grimp
 import pytest
 
 import worlds
+from lara import figures
 from lara.commands import COMMANDS
+from lara.config import load
 from lara.stages import code_digest
 from lara.stages.reanalysis import cycle, provenance
 from repository import REPOSITORY
@@ -90,7 +92,24 @@ def test_every_rule_tracks_the_code_of_the_command_it_runs():
     assert {rule.replace("_", "-"): command for rule, command in TRACKED.items()} == {
         command: command for command in TRACKED.values()
     }
-    assert set(COMMANDS) - set(TRACKED.values()) == UNTRACKED | BY_HAND | {"install-peers"}
+    assert set(COMMANDS) - set(TRACKED.values()) == UNTRACKED | BY_HAND | {"install-peers", "draw-figure"}
+
+
+def test_a_figure_tracks_its_own_module_and_no_other_figures(edited):
+    """The rule that draws asks for the code of the command and of the figure's module."""
+    pictures = figures.pictures(load(REPOSITORY / "config" / "config.yaml"))
+
+    def drawn():
+        return {
+            name: code_digest.code_digest(*COMMANDS["draw-figure"].modules, picture.module)
+            for name, picture in pictures.items()
+        }
+
+    before, module = drawn(), pictures["analysis_maps"].module
+    edited(module, SOURCES[module].read_text() + "\nEDITED = 1\n")
+    after = drawn()
+    assert [name for name in pictures if after[name] != before[name]] == ["analysis_maps"]
+    assert 'code("draw-figure", PICTURES[wildcards.figure].module)' in TEXT
 
 
 def test_an_edit_of_any_module_plans_exactly_the_rules_whose_stage_imports_it(edited):

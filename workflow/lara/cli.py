@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lara.stages.run import Run
 
 
+CONFIGURED = ("autoencoder", "experiment", "space")  # things whose names the configuration lists
 FROZEN_CONFIG = "LARA_CONFIG"  # variable with which Snakemake tells its jobs the configuration they were planned with
 
 
@@ -66,7 +67,7 @@ def _estimate(options: argparse.Namespace) -> None:
 
 def _require_configured(run: Run, kind: str, name: str) -> None:
     """ValueError naming what there is when the configuration has no dataset, autoencoder … of that name."""
-    known = getattr(run.config, f"{kind}s", [name])
+    known = getattr(run.config, f"{kind}s") if kind in CONFIGURED else [name]
     if name not in known:
         raise ValueError(f"no {kind} '{name}' in {run.layout.config}: choose one of {', '.join(known)}")
 

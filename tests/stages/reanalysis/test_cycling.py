@@ -301,6 +301,6 @@ def test_an_archive_tells_what_it_was_made_from(cycled):
     cycled("l4dvar")
     model, latent = opened(run, "4dvar").attrs, opened(run, "l4dvar").attrs
     assert model["title"] == "LARA world: 4dvar (4dvar)"
-    assert '"background":1.0' in model["factors"]
-    assert {"digest_of_covariance_model_npz", "digest_of_observations_test_screened_parquet"} <= model.keys()
+    assert '"background": 1.0' in model["factors"]
+    assert {"digest_of_covariance_model_npz", "digest_of_observations_2001_01"} <= model.keys()
     assert "digest_of_models_main_weights_safetensors" in latent.keys() - model.keys()

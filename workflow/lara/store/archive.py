@@ -153,6 +153,7 @@ def assemble_archive(path: Path, parts: Sequence[Path], grid: Grid, channels: Ch
     fresh.parent.mkdir(parents=True, exist_ok=True)
     discard_archive(fresh)
     own = {key: value for key, value in attributes.items() if key not in ("coordinates", *_OWN)}
+    own |= {KEEPBITS: json.loads(own[KEEPBITS])} if KEEPBITS in own else {}
     create_archive(fresh, grid, channels, times, own, spread="spread" in attributes["kinds"].split())
     held = [_link_files(part, fresh, times) for part in parts]
     missing = np.setdiff1d(times, np.concatenate(held))

@@ -58,13 +58,13 @@ def identity(run: Run, name: str, first: Window) -> str:
 def _shared(run: Run, name: str) -> dict[str, Any]:
     """Attributes that all archives of an experiment have, whatever stretch of it they hold."""
     chosen, keepbits = run.config.experiments[name], run.config.archive.keepbits
-    made_of = Inputs(run.config, run.layout).stated(name)
+    made_of, found = Inputs(run.config, run.layout).stated(name), factors(run, name)
     return {
         **({"keepbits": keepbits} if keepbits else {}),
         "title": f"LARA {run.config.name}: {name} ({chosen.method})",
         "Conventions": "CF-1.11",
         "experiment": json.dumps(stated(chosen, CUTTING), sort_keys=True),
-        "factors": json.dumps(stated(factors(run, name)), sort_keys=True),
+        "factors": json.dumps({key: getattr(found, key) for key in ("background", "length", "observation")}),
         "settings": receipts.digest(Settings(run.config).analyses(name)),
         **{f"digest_of_{path.relative_to(run.layout.root)}": receipts.digest(path) for path in made_of},
     }
