@@ -1,5 +1,6 @@
 """What every test shares: one thread, fixed seeds, small sealed datasets, and data that may be absent."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from lara import store
 from lara.grid import Grid
 from lara.stages.networks import RunWithNetworks
 from lara.state import Channels
-from repository import REPOSITORY, tiny
+from repository import REPOSITORY, alone_at, tiny
 from trainings import STEP
 
 torch.set_num_threads(1)
@@ -61,21 +62,38 @@ def finished():
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory):
-    """The small run, trained and observed and nothing cycled; not to be touched."""
-    return worlds.tiny_run(tmp_path_factory.mktemp("made") / "world")
+def shared_folder(tmp_path_factory):
+    """A folder that all test processes of this call share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @pytest.fixture(scope="session")
-def cycled(world, tmp_path_factory):
-    """Function: the small run with an experiment cycled, once for all tests; not to be touched."""
-    folder = tmp_path_factory.mktemp("cycled") / "world"
-    worlds.copied(world, folder)
+def world(shared_folder):
+    """The small run, trained and observed and nothing cycled, by one process for all; not to be touched."""
+    folder, made = shared_folder / "world", shared_folder / "world-is-made"
+    with alone_at(shared_folder / "world.lock"):
+        if not made.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            worlds.tiny_run(folder)
+            made.touch()
+    return RunWithNetworks.open(folder)
+
+
+@pytest.fixture(scope="session")
+def cycled(world, shared_folder):
+    """Function: the small run with an experiment cycled, once for all tests and processes; not to be touched."""
+    folder = shared_folder / "cycled"
+    with alone_at(shared_folder / "cycled.lock"):
+        if not folder.exists():
+            worlds.copied(world, folder)
 
     def cycle(name):
-        if not RunWithNetworks.open(folder).layout.archive_receipt(name).exists():
-            assert worlds.lara(folder, f"cycle-experiment --experiment {name}") == 0
-        return RunWithNetworks.open(folder)
+        run = RunWithNetworks.open(folder)
+        with alone_at(shared_folder / f"cycled-{name}.lock"):
+            if not run.layout.archive_receipt(name).exists():
+                assert worlds.lara(folder, f"cycle-experiment --experiment {name}") == 0
+        return run
 
     return cycle
 

@@ -4,6 +4,8 @@ import fcntl
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
@@ -18,11 +20,18 @@ def snakemake(*arguments: str) -> str:
     return done.stdout + done.stderr
 
 
+@contextmanager
+def alone_at(path: Path) -> Iterator[None]:
+    """A `with` block that one test process at a time is in."""
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def tiny(*targets: str) -> Path:
     """Folder of the tiny run, with these targets made if they were not; test processes wait for one another, as
     Snakemake locks its folder."""
-    with (REPOSITORY / "results" / ".tests.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone_at(REPOSITORY / "results" / ".tests.lock"):
         snakemake("--configfile", "config/tiny.yaml", "--", *targets)
     return REPOSITORY / "results" / "tiny"
 

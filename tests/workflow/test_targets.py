@@ -47,7 +47,7 @@ def planned(folder, target):
 def test_a_target_makes_no_dataset_that_another_is_for(tmp_path, target):
     """Exactly the named datasets are generated, and nothing reads another: two years are for `production` alone."""
     text = planned(tmp_path, target)
-    made = set(re.findall(r"data/([\w-]+)\.receipt\.json", text))
+    made = set(re.findall(r"data/parts/([\w-]+)/\d{8}-\d{8}\.receipt\.json", text))
     assert made == DATASETS[target]
     assert ("two-years" in text) == ("two-years" in DATASETS[target])
 
@@ -63,7 +63,7 @@ def priorities(text):
     """Priority of each job of a plan, by rule and, of data, by dataset; 0 where none is printed."""
     found = {}
     for job in re.split(r"\n(?=(?:local)?rule )", text)[1:]:
-        rule, dataset = re.match(r"(?:local)?rule (\w+)", job), re.search(r"wildcards: dataset=([\w-]+)", job)
+        rule, dataset = re.match(r"(?:local)?rule (\w+)", job), re.search(r"wildcards: dataset=([\w-]+), part=", job)
         given = re.search(r"priority: (\d+)", job)
         key = dataset.group(1) if rule.group(1) == "generate_dataset" else rule.group(1)
         found[key] = int(given.group(1)) if given else 0

@@ -18,6 +18,7 @@ from lara.stages.networks import RunWithNetworks
 from lara.stages.observations.reader import ObservationReader
 from lara.stages.reanalysis.first_background import first_background
 from lara.stages.run import time
+from repository import tiny
 from toys import clock, normal
 
 pytestmark = pytest.mark.slow
@@ -25,6 +26,12 @@ pytestmark = pytest.mark.slow
 EXPERIMENTS = {"main": "l4dvar", "pca": "pca", "model": "osse-4dvar"}  # by space
 PROBLEMS = [*EXPERIMENTS, "main, weak", "model, weak"]
 DATA = 20
+
+
+@pytest.fixture(scope="module")
+def finished():
+    """The folder of the tiny run, finished, with B of model space."""
+    return tiny("all", "results/tiny/covariance/model.npz")
 
 
 @pytest.fixture(scope="module")

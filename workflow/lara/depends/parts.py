@@ -1,7 +1,9 @@
 """Parts of a dataset: stretches of days that one job each has made, so that a longer period makes what is new alone.
 
 A dataset is one part until its period grows. Then the parts whose receipts are there stay, and the rest is another: two
-days more of a dataset of January and February 2001 make `20010101-20010301` and `20010301-20010303` of it.
+days more of a dataset of January and February 2001 make `20010101-20010301` and `20010301-20010303` of it. What is
+downloaded comes by the month, and a month that grows is downloaded again: there, a last month that is not whole is a
+part of its own, which is made again when it grows.
 """
 
 from __future__ import annotations
@@ -28,6 +30,11 @@ class Part:
         """Its name among the parts of its dataset, such as "20010101-20010301"."""
         return f"{self.begin:{_DAY}}-{self.end:{_DAY}}"
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether it ends within a month."""
+        return self.end.day != 1
+
     def overlaps(self, begin: datetime, end: datetime) -> bool:
         """Whether it holds any of [begin, end)."""
         return self.begin < end and begin < self.end
@@ -43,14 +50,23 @@ def parse(label: str) -> Part:
 
 
 def parts(config: Config, layout: Layout, dataset: str) -> list[Part]:
-    """The parts of a dataset in order: those that receipts say were made, then the rest of its period as one."""
-    chosen, found = config.datasets[dataset], list(_made(layout, dataset))
-    told, begin = [], chosen.begin
-    while begin < chosen.end:
-        here = [part for part in found if part.begin == begin and part.end <= chosen.end]
-        told.append(max(here, default=Part(begin, chosen.end)))
+    """The parts of a dataset in order: those that receipts say were made, then the rest of its period."""
+    begin, end, monthly = config.datasets[dataset].begin, config.datasets[dataset].end, config.source.needs_download
+    found = [part for part in _made(layout, dataset) if part.end <= end]
+    if monthly:
+        found = [part for part in found if part.end == end or not part.is_cut]
+    told: list[Part] = []
+    while begin < end:
+        here = [part for part in found if part.begin == begin]
+        told.append(max(here, default=_rest(begin, end, monthly)))
         begin = told[-1].end
     return told
+
+
+def _rest(begin: datetime, end: datetime, monthly: bool) -> Part:
+    """The next part of what is not made yet: all of it, or its whole months."""
+    last = end.replace(day=1)
+    return Part(begin, last if monthly and begin < last else end)
 
 
 def _made(layout: Layout, dataset: str) -> Iterator[Part]:

@@ -59,7 +59,7 @@ def test_era5_is_downloaded_learnt_observed_and_reanalysed(tmp_path, values, ser
 def test_another_grid_asked_for_downloads_all_and_a_longer_period_what_is_new(tmp_path, values, server):
     """By the plan, after the validation period has been downloaded and made, with as many requests at once as the
     configuration allows where the profile allows more."""
-    receipt = "results/era5/data/validation.receipt.json"
+    receipt = "results/era5/data/parts/validation/20010301-20010313.receipt.json"
     said = snakemake(tmp_path, written(tmp_path, values, requests=1), receipt)
     assert 'cds_requests=Resource("cds_requests", 1)' in said
     plan = snakemake(tmp_path, written(tmp_path, values, grid="11.25/11.25"), receipt, "--dry-run")
@@ -67,6 +67,7 @@ def test_another_grid_asked_for_downloads_all_and_a_longer_period_what_is_new(tm
     plan = snakemake(tmp_path, written(tmp_path, values, regrid="bilinear"), receipt, "--dry-run")
     assert counts(plan) == {"generate_dataset": 1, "total": 1}
     values["datasets"]["validation"]["end"] = "2001-04-01"
+    receipt = receipt.replace("20010313", "20010401")
     plan = snakemake(tmp_path, written(tmp_path, values), receipt, "--dry-run")
     assert counts(plan) == {"download_month": 2, "generate_dataset": 1, "total": 3}
 
