@@ -13,3 +13,27 @@ def flip(file: Path, position: int) -> None:
     raw = bytearray(file.read_bytes())
     raw[position] ^= 1
     file.write_bytes(raw)
+
+
+DAMAGES = {  # kinds of damage, each a function of a file's bytes; None for a file that is gone
+    "missing": lambda raw: None,
+    "empty": lambda raw: b"",
+    "halved": lambda raw: raw[: len(raw) // 2],
+    "cut by a byte": lambda raw: raw[:-1],
+    "text": lambda raw: b"<html>no</html>\n",
+    "zeroed": lambda raw: bytes(len(raw)),
+    "a zeroed block": lambda raw: raw[: len(raw) // 2] + bytes(min(64, len(raw) // 4)) + raw[len(raw) // 2 + 64 :],
+    "a zeroed tail": lambda raw: raw[: -len(raw) // 4] + bytes(len(raw) - len(raw[: -len(raw) // 4])),
+    "a flipped bit": lambda raw: raw[: len(raw) // 2] + bytes([raw[len(raw) // 2] ^ 1]) + raw[len(raw) // 2 + 1 :],
+}
+
+
+def spoil(file: Path, damage: str) -> None:
+    """Do a kind of damage to a file; links to the same content stay as they are. ValueError where it does none."""
+    raw = file.read_bytes()
+    spoilt = DAMAGES[damage](raw)
+    if spoilt == raw:
+        raise ValueError(f"{damage} leaves {file} as it was")
+    file.unlink()
+    if spoilt is not None:
+        file.write_bytes(spoilt)

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from typing import Any
 
 from lara import figures, receipts, store
+from lara.assimilation import FAILED
 from lara.stages.run import Run
 from lara.variables import VARIABLES
 
@@ -80,7 +81,10 @@ def _health(summary: dict[str, Any]) -> list[str]:
     """Windows, work and why minimisations stopped."""
     rows = []
     for name, found in summary["experiments"].items():
-        reasons = ", ".join(f"{count} {reason}" for reason, count in found.get("stop_reasons", {}).items())
+        counts = dict(found.get("stop_reasons", {}))
+        if failed := found.get("backgrounds_published"):
+            counts[FAILED] = failed
+        reasons = ", ".join(f"{count} {reason}" for reason, count in counts.items())
         work = _number(found.get("evaluations_mean"))
         rows.append([name, str(found["windows"]), work, _number(found.get("two_j_over_p_mean")), reasons or "–"])
     networks = summary["autoencoders"].items()

@@ -13,6 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from lara import receipts
+
 TRAINING = "training"  # key of the description for how the weights were made
 
 
@@ -31,13 +33,19 @@ def save(module: nn.Module, path: Path, description: dict[str, Any], training: d
     # one text, since safetensors keeps several in no fixed order
     notes = json.dumps(description | {TRAINING: training or {}}, sort_keys=True)
     save_file(tensors, part, metadata={"description": notes})
+    receipts.withdraw(path)
     part.replace(path)
+    receipts.vouch(path)
 
 
 def load(module: nn.Module, path: Path, description: dict[str, Any]) -> None:
-    """Fill a module from a file made with the same description; WeightsError names what differs."""
+    """Fill a module from a file made with the same description; WeightsError names what differs.
+
+    ReceiptError for a file that has changed.
+    """
     if not path.exists():
         raise WeightsError(f"weights {path} do not exist: run the training rule that makes them")
+    receipts.require_whole(path)
     try:
         with safe_open(path, framework="pt") as file:
             found = json.loads((file.metadata() or {}).get("description", "{}"))
