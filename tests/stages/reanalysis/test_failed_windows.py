@@ -31,7 +31,7 @@ class Killed(BaseException):
 def values(streams=None, **policy):
     """The configuration with an experiment of a policy; no background check, so that bad data reach the cost."""
     found = worlds.changed("production", {"checkpoint_every": 2, "streams": {NAME: streams} if streams else {}})
-    own = {**worlds.SHORT_LATENT, "method": "l3dvar", "slots": 1, "suite": "production"}
+    own = {**worlds.SHORT_LATENT, "method": "l3dvar", "slots": 1, "suite": "osse"}
     found["experiments"][NAME] = {**own, **policy}
     found["minimiser"] = {"evaluations": 4, "degrees_of_freedom_every": 0, "worst_reduction": 1.0}
     found["autoencoders"]["main"]["corrections"] = 0
