@@ -77,7 +77,7 @@ def test_as_many_in_a_row_as_are_forgiven_and_no_more(truth):
 def test_a_background_that_is_not_finite_stands_for_nothing(truth):
     start = Start(torch.full((2, 40), torch.nan, dtype=truth.dtype))
     method = Forgiving(partial(assimilate, scheme=lorenz_scheme()), lorenz96_step, HEALTHY, most=9)
-    with pytest.raises(AssimilationError, match="background .* not finite"):
+    with pytest.raises(AssimilationError, match=r"background .* not finite"):
         list(cycle(period(truth), start, observed(truth), method, lorenz96_step))
 
 

@@ -157,9 +157,9 @@ def test_a_chunk_refuses_a_damaged_restart_and_takes_the_one_that_is_made_again(
         ("models/main/weights.safetensors", "cycle-experiment --experiment l3dvar"),
         ("covariance/main.npz", "cycle-experiment --experiment l3dvar"),
         ("data/statistics.npz", "cycle-experiment --experiment l3dvar"),
-        ("observations/test-screened.parquet", "cycle-experiment --experiment l3dvar"),
-        ("observations/test.parquet", "screen-observations --dataset test"),
-        ("observations/sites.parquet", "simulate-observations --dataset test"),
+        ("observations/test/2001-01-screened.parquet", "cycle-experiment --experiment l3dvar"),
+        ("observations/test/2001-01.parquet", "screen-observations --month test/2001-01"),
+        ("observations/sites.parquet", "simulate-observations --month test/2001-01"),
         ("covariance/tuning/tuned.json", "cycle-experiment --experiment tuned"),
     ],
 )

@@ -7,12 +7,13 @@ import worlds
 from lara.observations import table as tables
 from lara.observations.table import Flag
 
-WORDS = "screen-observations --dataset test"
+MONTH = ("test", "2001-01")
+WORDS = "screen-observations --month test/2001-01"
 
 
 def raw(run, change):
     """Write the observations of the run as nobody has checked them, after a change."""
-    path = run.layout.observations("test")
+    path = run.layout.observations(*MONTH)
     table = pd.read_parquet(path)
     change(table)
     path.with_name(f"{path.name}.receipt.json").unlink()
@@ -45,7 +46,7 @@ def test_a_bad_row_is_flagged_with_its_reason(world, tmp_path, capsys, gross_che
     capsys.readouterr()
     assert worlds.lara(run.layout.root, WORDS) == 0
     assert f"10 data: {flag.reason}" in capsys.readouterr().out
-    flags = tables.read(run.layout.screened("test"))["PreQC"]
+    flags = tables.read(run.layout.screened(*MONTH))["PreQC"]
     assert (flags[rows] == flag).all() and (flags.drop(rows) == Flag.PASS).mean() > 0.99
 
 

@@ -42,7 +42,7 @@ def values(streams=None, **policy):
 def spoilt(world, folder, bad, **options):
     """The run with a datum that no cost can hold in the windows of these numbers."""
     run = worlds.copied(world, folder, values(**options))
-    path = run.layout.screened("test")
+    path = run.layout.screened("test", "2001-01")
     table = tables.read(path)
     for number in bad:
         own = table[(table[tables.TIME] == window_begin(run, number)) & (table["variable"] == "t2m")]
@@ -121,7 +121,7 @@ def test_ledger_feedback_status_and_report_say_which_windows_failed_and_why(forg
 
 
 def test_too_many_failures_stop_a_job_that_goes_on_when_more_are_allowed(world, tmp_path, capsys, caplog):
-    """No window before its last checkpoint is analysed again, and the result is that of a job that was never stopped."""
+    """No window before its last checkpoint is analysed again; the result is that of a job that was never stopped."""
     run = spoilt(world, tmp_path / "w", [3, 4, 5], **FORGIVING)
     assert worlds.lara(run.layout.root, WORDS) == 2
     assert "so did the 2 windows before it" in capsys.readouterr().err
@@ -183,11 +183,11 @@ def test_a_policy_that_was_not_needed_changes_no_byte(world, tmp_path):
         assert worlds.lara(run.layout.root, WORDS) == 0
     assert worlds.outputs(plain, NAME) == worlds.outputs(careful, NAME)
     assert "analysis_flag" not in opened(careful)
-    first = cycle.all_windows(plain, NAME)[0]
-    assert provenance(plain, NAME) == provenance(careful, NAME)
-    assert identity(plain, NAME, first) == identity(careful, NAME, first)
+    period = cycle.all_windows(plain, NAME)
+    assert provenance(plain, NAME, period) == provenance(careful, NAME, period)
+    assert identity(plain, NAME, period[0]) == identity(careful, NAME, period[0])
     assert Settings(plain.config).experiment(NAME) == Settings(careful.config).experiment(NAME)
-    assert not any("fail" in key for key in json.dumps(provenance(plain, NAME)).split('"'))
+    assert not any("fail" in key for key in json.dumps(provenance(plain, NAME, period)).split('"'))
 
 
 def test_a_background_has_no_posterior_spread(world, tmp_path):
