@@ -57,7 +57,7 @@ def test_damage_is_found_and_the_file_named_with_the_remedy(tmp_path, ending, da
         read(path)
     assert path.name in str(fault.value) or path.name in str(getattr(fault.value, "filename", ""))
     if damage != "missing":
-        assert "rerun the rule that makes it" in str(fault.value)
+        assert "rerun the rule that makes it" in str(fault.value) or "run the training rule" in str(fault.value)
 
 
 @pytest.mark.parametrize("ending", FORMATS)
@@ -97,11 +97,7 @@ def test_no_stage_reads_results_in_another_way():
     package = Path(lara.__file__).parent
     files = [*(package / "stages").rglob("*.py"), *(package / "figures").rglob("*.py")]
     found = {file.relative_to(package).as_posix() for file in files if ways.search(file.read_text())}
-    assert found - {"stages/reading.py"} == {
-        "figures/page.py",
-        "stages/benchmarks/peers.py",
-        "stages/benchmarks/data_rates.py",
-    }
+    assert found - {"stages/reading.py"} == {"stages/benchmarks/peers.py", "stages/benchmarks/data_rates.py"}
 
 
 # The real files of a run
@@ -142,7 +138,8 @@ def test_a_chunk_refuses_a_damaged_restart_and_takes_the_one_that_is_made_again(
     spoil(path, damage)
     capsys.readouterr()
     assert worlds.lara(run.layout.root, f"cycle-chunk --chunk eda/one/{CHUNKS[1]}") == 2
-    assert str(path) in (line := capsys.readouterr().err) and "job before" in line
+    line = capsys.readouterr().err
+    assert str(path) in line and ("job before" in line or damage == "missing")
     if damage == "a flipped bit":
         assert worlds.lara(run.layout.root, f"cycle-chunk --chunk eda/one/{CHUNKS[0]}") == 0
         assert path.read_bytes() == raw

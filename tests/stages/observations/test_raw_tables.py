@@ -25,9 +25,7 @@ def raw(run, change):
 @pytest.mark.parametrize(
     ("column", "value", "flag"),
     [
-        ("ObsValue", float("nan"), Flag.MISSING),
-        ("ObsValue", float("inf"), Flag.MISSING),
-        ("ObsError", float("nan"), Flag.MISSING),
+        ("ObsError", float("inf"), Flag.MISSING),
         ("ObsValue", -9999.0, Flag.IMPLAUSIBLE),
         ("ObsValue", 1e15, Flag.IMPLAUSIBLE),
         ("ObsValue", 12.5, Flag.IMPLAUSIBLE),
@@ -67,8 +65,9 @@ def test_a_variable_in_other_units_is_refused_by_name(world, tmp_path, capsys, v
     assert f"data of {variable} (" in (line := capsys.readouterr().err) and "units of the table" in line
 
 
-def test_an_error_below_zero_is_refused(world, tmp_path, capsys):
+@pytest.mark.parametrize("value", [-1.0, 0.0, float("nan")])
+def test_an_error_that_is_none_is_refused(world, tmp_path, capsys, value):
     run = worlds.copied(world, tmp_path / "w")
-    raw(run, lambda table: table.__setitem__("ObsError", -1.0))
+    raw(run, lambda table: table.__setitem__("ObsError", value))
     assert worlds.lara(run.layout.root, WORDS) == 2
-    assert "ObsError = -1.0 must be positive" in capsys.readouterr().err
+    assert f"ObsError = {value} must be positive" in capsys.readouterr().err

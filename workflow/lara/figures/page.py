@@ -6,7 +6,6 @@ what lies beside it in the run's folder. It loads nothing from elsewhere.
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -15,6 +14,7 @@ from typing import Any
 
 from lara import figures, receipts, store
 from lara.assimilation import FAILED
+from lara.stages.reading import read_record
 from lara.stages.run import Run
 from lara.variables import VARIABLES
 
@@ -35,7 +35,7 @@ def write_page(run: Run) -> None:
 
 def page(run: Run) -> str:
     """The whole page."""
-    summary = json.loads(run.layout.summary.read_text())
+    summary = read_record(run.layout.summary)
     parts = [
         f"<h1>LARA run “{escape(run.config.name)}”</h1>",
         "<h2>Analyses against the truth</h2>",

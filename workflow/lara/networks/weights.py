@@ -39,19 +39,19 @@ def save(module: nn.Module, path: Path, description: dict[str, Any], training: d
 
 
 def load(module: nn.Module, path: Path, description: dict[str, Any]) -> None:
-    """Fill a module from a file made with the same description; WeightsError names what differs.
-
-    ReceiptError for a file that has changed.
-    """
+    """Fill a module from a file made with the same description; WeightsError names what differs."""
     if not path.exists():
         raise WeightsError(f"weights {path} do not exist: run the training rule that makes them")
-    receipts.require_whole(path)
     try:
         with safe_open(path, framework="pt") as file:
             found = json.loads((file.metadata() or {}).get("description", "{}"))
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except SafetensorError as fault:
         raise WeightsError(f"weights {path} cannot be read ({fault}): delete them and run the training rule") from None
+    try:
+        receipts.require_whole(path)
+    except receipts.ReceiptError as fault:
+        raise WeightsError(f"weights {path} are not those that were trained: {fault}") from None
     found.pop(TRAINING, None)
     wanted = json.loads(json.dumps(description))
     for key in sorted(wanted.keys() | found.keys()):

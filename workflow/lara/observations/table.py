@@ -89,20 +89,6 @@ REASONS = {
 
 def validate(table: pd.DataFrame) -> pd.DataFrame:
     """The table with the columns and types of `COLUMNS`; ValueError names a column and its first bad row."""
-    table = placed(table)
-    _require(
-        table,
-        "ObsError",
-        table["ObsError"] > 0,
-        "must be positive; a missing observation has an infinite error",
-    )
-    finite = np.isfinite(table["ObsValue"]) | np.isinf(table["ObsError"]) | (table["PreQC"] != 0)
-    _require(table, "ObsValue", finite, "must be finite, or the datum carry an infinite ObsError or PreQC > 0")
-    return table
-
-
-def placed(table: pd.DataFrame) -> pd.DataFrame:
-    """The same of a table before screening, whose values and errors may be missing; an error is not below zero."""
     missing = [column for column in COLUMNS if column not in table]
     if missing:
         raise ValueError(f"observation table lacks the column(s) {missing}: it needs {list(COLUMNS)}")
@@ -121,10 +107,17 @@ def placed(table: pd.DataFrame) -> pd.DataFrame:
     )
     pressure_fits = np.where(aloft == True, table[PRESSURE] > 0, table[PRESSURE].isna())  # noqa: E712
     _require(table, PRESSURE, pressure_fits, "must be positive (Pa) aloft and NaN at the surface")
-    _require(table, "ObsError", ~(table["ObsError"] <= 0), "must be positive, or infinite or NaN where it is missing")
+    _require(
+        table,
+        "ObsError",
+        table["ObsError"] > 0,
+        "must be positive; a missing observation has an infinite error",
+    )
     _require(
         table, "PreQC", table["PreQC"].isin(list(Flag)), "must be a Flag; a provider's own rejection is 11 (PREQC)"
     )
+    finite = np.isfinite(table["ObsValue"]) | np.isinf(table["ObsError"]) | (table["PreQC"] != 0)
+    _require(table, "ObsValue", finite, "must be finite, or the datum carry an infinite ObsError or PreQC > 0")
     return table
 
 
@@ -188,17 +181,8 @@ def read(path: Path, begin: np.datetime64 | None = None, end: np.datetime64 | No
 
     FileNotFoundError when absent, ValueError when it is not one.
     """
-    return validate(_read_between(path, begin, end))
-
-
-def read_raw(path: Path, begin: np.datetime64, end: np.datetime64) -> pd.DataFrame:
-    """The same of a table that has not been screened, see `placed`."""
-    return placed(_read_between(path, begin, end))
-
-
-def _read_between(path: Path, begin: np.datetime64 | None, end: np.datetime64 | None) -> pd.DataFrame:
     limits = [(TIME, sign, limit) for sign, limit in ((">=", begin), ("<", end)) if limit is not None]
-    return _read_parquet(path, limits)
+    return validate(_read_parquet(path, limits))
 
 
 def read_all(paths: Sequence[Path], begin: np.datetime64, end: np.datetime64) -> pd.DataFrame:

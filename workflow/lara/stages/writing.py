@@ -33,8 +33,8 @@ def write_csv(table: pd.DataFrame, path: Path) -> None:
 
 
 def write_record(content: dict[str, Any], path: Path) -> None:
-    """Write JSON."""
-    _write((json.dumps(content, indent=2) + "\n").encode(), path)
+    """Write JSON. ValueError for a figure that is no number."""
+    _write((json.dumps(content, indent=2, allow_nan=False) + "\n").encode(), path)
 
 
 def _write(raw: bytes, path: Path) -> None:

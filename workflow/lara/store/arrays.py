@@ -101,12 +101,13 @@ def restore(path: Path, template: Template) -> None:
 
 
 def write_flags(path: Path, name: str, flags: Int[np.ndarray, " time"], attributes: Mapping[str, Any]) -> None:
-    """Add a variable of small numbers on time, in one chunk, to a store; it replaces another of its name."""
+    """Add a variable of small numbers on time to a store; it replaces another of its name, and zeros take no file."""
     group = zarr.open_group(path, mode="r+", use_consolidated=False)
     group.create_array(
         name,
         data=flags.astype(np.int8),
-        chunks=flags.shape,
+        chunks=(1,),
+        fill_value=0,
         compressors=[Crc32cCodec()],
         chunk_key_encoding=_FLAT,
         dimension_names=["time"],

@@ -43,7 +43,7 @@ def screen_observations(run: RunWithStates, label: str) -> Iterator[pd.DataFrame
     if settings.thinning != "none":
         thinning = Thinning(settings.thinning, settings.thinning_degrees, run.step)
     for times in stretches(slots):
-        table = screening.missing(tables.read_raw(path, times[0] - half, times[-1] + half))
+        table = tables.read(path, times[0] - half, times[-1] + half)
         climate = None if settings.gross_check is None else _climate(run, table, settings.gross_check)
         yield screening.screen(table, blacklist, climate, thinning)
 

@@ -44,12 +44,12 @@ def identity(run: Run, name: str, first: Window) -> str:
     The settings are those that the rules plan by, so that a key which makes a restart another makes its chunk again. A
     stream that grows goes on from the restart it left. FileNotFoundError naming an input that is not there.
     """
-    inputs, chosen = Inputs(run.config, run.layout), run.config.experiments[name]
+    scheme, chosen = Inputs(run.config, run.layout).scheme(name), run.config.experiments[name]
     start = first.begin - hours(chosen.background_hours)
     content = {
         "settings": Settings(run.config).cycled(name),
         "factors": stated(factors(run, name)),
-        "inputs": [receipts.digest(path) for path in (*inputs.stated(name), *inputs.scheme(name))],
+        "inputs": [receipts.digest(path) for path in scheme],
         "truth": store.content_digest(run.layout.dataset(chosen.dataset), start, start + run.step),
         "code": code_digest(*STAGE),
         "first": str(first),

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from lara import receipts
 from lara.assimilation import FAILED
 from lara.stages.experiments import controls, evaluation_begin
 from lara.stages.reading import read_csv, read_dataset, read_table
 from lara.stages.run import Run, hours
 from lara.stages.verification.comparison import difference, scored_sums
+from lara.stages.writing import write_record
 from lara.verification import scores
 
 SCORES = ("rmse", "bias", "acc")
@@ -22,8 +21,7 @@ SCORES = ("rmse", "bias", "acc")
 
 def write_summary(run: Run) -> None:
     """Write `summary.json` whole or not at all; ValueError for a figure that is no number."""
-    text = json.dumps(summarise(run), indent=2, allow_nan=False) + "\n"
-    receipts.write_bytes(run.layout.summary, text.encode())
+    write_record(summarise(run), run.layout.summary)
 
 
 def summarise(run: Run) -> dict[str, object]:
