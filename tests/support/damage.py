@@ -15,9 +15,10 @@ def flip(file: Path, position: int) -> None:
     file.write_bytes(raw)
 
 
-def _middle(raw: bytes) -> int:
-    """Position about the middle of a file where it is not zero."""
-    return next(position for position in [*range(len(raw) // 2, len(raw)), 0] if raw[position])
+def _zeroed(raw: bytes, size: int = 64) -> bytes:
+    """A block about the middle that is not zero becomes so."""
+    begin = next(position for position in [*range(len(raw) // 2, len(raw)), 0] if raw[position])
+    return raw[:begin] + bytes(len(raw[begin : begin + size])) + raw[begin + size :]
 
 
 DAMAGES = {  # kinds of damage, each a function of a file's bytes; None for a file that is gone
@@ -27,9 +28,7 @@ DAMAGES = {  # kinds of damage, each a function of a file's bytes; None for a fi
     "cut by a byte": lambda raw: raw[:-1],
     "text": lambda raw: b"<html>no</html>\n",
     "zeroed": lambda raw: bytes(len(raw)),
-    "a zeroed block": lambda raw: (
-        raw[: (begin := _middle(raw))] + bytes(len(raw[begin : begin + 64])) + raw[begin + 64 :]
-    ),
+    "a zeroed block": _zeroed,
     "a zeroed tail": lambda raw: raw[: -len(raw) // 4] + bytes(len(raw) - len(raw[: -len(raw) // 4])),
     "a flipped bit": lambda raw: raw[: len(raw) // 2] + bytes([raw[len(raw) // 2] ^ 1]) + raw[len(raw) // 2 + 1 :],
 }

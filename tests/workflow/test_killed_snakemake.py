@@ -18,9 +18,9 @@ from repository import REPOSITORY
 
 pytestmark = pytest.mark.slow
 
-NAME = "brief"  # 24 windows of one slot
+NAME = "brief"  # 20 windows of one slot
 VALUES = worlds.changed("production.checkpoint_every", 2)
-VALUES["experiments"][NAME] = {**worlds.SHORT_LATENT, "method": "l3dvar", "slots": 1, "suite": "osse", "days": 6}
+VALUES["experiments"][NAME] = {**worlds.SHORT_LATENT, "method": "l3dvar", "slots": 1, "days": 5}
 VALUES["minimiser"] = {"evaluations": 4, "degrees_of_freedom_every": 0, "worst_reduction": 1.0}
 VALUES["autoencoders"]["main"]["corrections"] = 0
 TARGET = f"results/world/reanalysis/{NAME}.zarr.receipt.json"
