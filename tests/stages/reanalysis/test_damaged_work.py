@@ -11,12 +11,12 @@ NAME = "brief"  # an ensemble of two, four windows of one slot
 WORDS = f"cycle-experiment --experiment {NAME}"
 VALUES = worlds.changed("production.checkpoint_every", 1)
 VALUES["experiments"][NAME] = {
-    **{**worlds.SHORT_LATENT, "method": "l3dvar", "slots": 1, "suite": "ensemble"},
+    **{**worlds.SHORT_LATENT, "method": "l3dvar", "slots": 1, "suite": "sizes"},
     **{"members": 2, "inflation": 0.3, "days": 1},
 }
 VALUES["minimiser"] = {"evaluations": 3, "degrees_of_freedom_every": 0, "worst_reduction": 1.0}
 VALUES["autoencoders"]["main"]["corrections"] = 0
-VALUES["ensemble"] = {"spin_up_days": 0}
+VALUES["sizes"] = {"spin_up_days": 0}
 STOP = 2  # windows analysed, all before the last checkpoint
 WORK = ["checkpoint.safetensors", "ledger.jsonl", "feedback-00000001.parquet", "members-00000002.nc"]
 ARCHIVE = ["geopotential/c.1.0.0.0", "2m_temperature_spread/c.0.0.0", "zarr.json", "geopotential/zarr.json"]
