@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 import worlds
+from lara.depends.parts import parts
 from lara.layout import Layout
 from lara.stages.networks import RunWithNetworks
 from repository import REPOSITORY
@@ -30,7 +31,12 @@ GRID = "from lara.config import sources\nsources.LATITUDES[5] = 8\n"  # of the s
 @pytest.fixture
 def folder(world, tmp_path):
     """A folder in which the small run is ready to be cycled by Snakemake."""
-    worlds.copied(world, tmp_path / "results" / "world", VALUES)
+    run = worlds.copied(world, tmp_path / "results" / "world", VALUES)
+    worlds.unlinked(run.layout.root / "data")
+    for part in parts(run.config, run.layout, "test"):  # that the rule of the data has been here
+        receipt = run.layout.dataset_part("test", part.name)
+        receipt.parent.mkdir(parents=True)
+        receipt.write_text("made up")
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(VALUES))
     (tmp_path / "grid").mkdir()
     (tmp_path / "grid" / "sitecustomize.py").write_text(GRID)
@@ -49,15 +55,16 @@ def start(folder, *arguments):
 
 def ended(folder, *arguments):
     """Status of Snakemake, and what it said."""
-    status = start(folder, *arguments).wait(timeout=120)
+    status = start(folder, *arguments).wait(timeout=300)
     return status, (folder / "said.txt").read_text()
 
 
-def until(true, seconds=90):
-    """Wait for something to be so."""
+def until(true, folder, snakemake=None, seconds=300):
+    """Wait for something to be so, as long as Snakemake lives."""
     begin = time.monotonic()
     while not true():
-        assert time.monotonic() - begin < seconds
+        alive = snakemake is None or snakemake.poll() is None
+        assert alive and time.monotonic() - begin < seconds, (folder / "said.txt").read_text()
         time.sleep(0.05)
 
 
@@ -66,7 +73,7 @@ def test_a_job_that_outlives_snakemake_is_left_alone_and_done_again_to_the_same_
     after that one has ended the results are made again, for nobody vouches for them."""
     files = Layout(folder / "results" / "world").cycled(NAME)
     snakemake = start(folder)
-    until((files.work / "checkpoint.safetensors").exists)
+    until((files.work / "checkpoint.safetensors").exists, folder, snakemake)
     job = json.loads(files.lock.read_text())["process"]
     snakemake.kill()
     snakemake.wait()
@@ -80,7 +87,7 @@ def test_a_job_that_outlives_snakemake_is_left_alone_and_done_again_to_the_same_
         assert status and f"is held by process {job}" in text
     finally:
         os.kill(job, signal.SIGCONT)
-    until(lambda: files.archive_receipt.exists() and not files.lock.exists())
+    until(lambda: files.archive_receipt.exists() and not files.lock.exists(), folder)
     status, text = ended(folder, "--rerun-incomplete")
     assert status == 0, text
     quiet = worlds.copied(world, tmp_path / "quiet", VALUES)
@@ -92,7 +99,7 @@ def test_a_job_killed_with_snakemake_goes_on_after_its_last_checkpoint(world, fo
     """The node is gone: both with SIGKILL."""
     files = Layout(folder / "results" / "world").cycled(NAME)
     snakemake = start(folder)
-    until((files.work / "feedback-00000006.parquet").exists)
+    until((files.work / "feedback-00000006.parquet").exists, folder, snakemake)
     job = json.loads(files.lock.read_text())["process"]
     snakemake.kill()
     with contextlib.suppress(ProcessLookupError):
