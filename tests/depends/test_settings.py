@@ -48,6 +48,8 @@ def others(path, value):
         return [not value]
     if isinstance(value, int | float):
         return [value + 1, 2 * value, value / 2, 0, 0.5]
+    if value == {}:
+        return [{"t": 9}]
     if value is None:
         return [1, 0.5, "other", {}]
     if isinstance(value, list):
