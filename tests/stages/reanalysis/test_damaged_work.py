@@ -1,5 +1,7 @@
 """What a killed cycling job left is damaged before it is called again: the same bytes in the end, whatever it was."""
 
+import shutil
+
 import pytest
 
 import worlds
@@ -89,6 +91,15 @@ def test_a_damaged_archive_is_made_whole(killed, undisturbed, tmp_path, caplog, 
     state = "/c." in file and not file.startswith(("time", "latitude"))
     assert ("cycling begins anew" in caplog.text) == state
     assert ("goes on after window 2" in caplog.text) == (not state)
+
+
+@pytest.mark.parametrize("folder", ["", "geopotential", "latitude"])
+def test_a_folder_that_is_gone_from_the_archive_is_made_again(killed, undisturbed, tmp_path, caplog, folder):
+    run = worlds.copied(killed, tmp_path / "w")
+    shutil.rmtree(run.layout.archive(NAME) / folder)
+    assert worlds.lara(run.layout.root, WORDS) == 0
+    assert worlds.outputs(run, NAME) == undisturbed
+    assert ("cycling begins anew" in caplog.text) == (folder != "latitude")
 
 
 @pytest.mark.parametrize("damage", ["empty", "halved", "text", "a flipped bit"])

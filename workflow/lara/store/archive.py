@@ -65,7 +65,13 @@ def create_archive(
 def restore_archive(
     path: Path, grid: Grid, channels: Channels, times: np.ndarray, attributes: Mapping[str, Any], spread: bool = False
 ) -> None:
-    """Write all of an archive that `create_archive` made but the values of its variables again."""
+    """Write all of an archive that `create_archive` made but the values of its variables again; it is open then.
+
+    Raises StoreError where there is none.
+    """
+    receipt_of(path).unlink(missing_ok=True)
+    if path.is_symlink() or not path.is_dir():
+        raise StoreError(f"{path} is missing: {RERUN}")
     arrays.restore(path, _template(grid, channels, times, attributes, spread))
 
 
