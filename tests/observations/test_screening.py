@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lara.bounds import bounds
 from lara.observations import screening
 from lara.observations import table as tables
 from lara.observations.screening import Climate, Entry
@@ -25,7 +26,7 @@ def crowd(number=400, seed=0):
     table = table_of(
         rng.uniform(-90, 90, number),
         rng.uniform(0, 360, number),
-        variable=rng.choice(["z", "t"], number),
+        variable=rng.choice(["u", "v"], number),
         pressure=rng.choice([50000.0, 85000.0], number),
         time=SLOTS[0] + rng.integers(-180, 180 + 360, number) * np.timedelta64(1, "m"),
         ObsValue=rng.standard_normal(number),
@@ -65,8 +66,79 @@ def test_an_outlier_of_fifty_standard_deviations_fails_the_gross_check():
 
 
 def test_all_rows_may_fail_the_gross_check():
-    table = table_of([0.0] * 3, [0.0] * 3, ObsValue=1e3)
+    table = table_of([0.0] * 3, [0.0] * 3, "u", ObsValue=300.0)
     assert (screening.screen(table, climate=climate_of(table))["PreQC"] == Flag.BOUNDS).all()
+
+
+@pytest.mark.parametrize(
+    ("variable", "pressure", "value"),
+    [
+        *(("t", 85000.0, value) for value in (-9999.0, 12.5, 1e15, -1e20)),
+        *(("msl", np.nan, value) for value in (1013.2, -9999.0, 0.0)),
+        *(("z", 50000.0, value) for value in (-9999.0, 5500.0, 550.0)),
+        *(("q", 85000.0, value) for value in (6.0, -999.0)),
+        *(("u", 30000.0, value) for value in (9999.0, -999.9)),
+    ],
+)
+def test_a_value_that_no_atmosphere_has_is_flagged_with_its_reason(variable, pressure, value):
+    """Stand-ins for missing values and other units, among rows that are as they should be."""
+    usual = {"t": 281.0, "msl": 1.01e5, "z": 5.5e4, "q": 6e-3, "u": 30.0}[variable]
+    table = table_of(np.arange(8.0), [0.0] * 8, variable, pressure, ObsValue=[*[usual] * 7, value])
+    found = screening.screen(table)
+    assert found["PreQC"].tolist() == [*[Flag.PASS] * 7, Flag.IMPLAUSIBLE]
+    assert Flag.IMPLAUSIBLE.reason == "beyond what the atmosphere does"
+
+
+def test_rows_that_are_all_one_stand_in_are_flagged():
+    """A day on which nothing was measured is not a day in other units."""
+    table = table_of(np.arange(5.0), [0.0] * 5, "t2m", np.nan, ObsValue=-9999.0)
+    assert (screening.screen(table)["PreQC"] == Flag.IMPLAUSIBLE).all()
+
+
+@pytest.mark.parametrize(
+    ("variable", "pressure", "factor", "offset"),
+    [
+        ("t", [85000.0, 50000.0], 1, -273.15),
+        ("t2m", np.nan, 1.8, -459.67),
+        ("msl", np.nan, 0.01, 0),
+        ("z", [85000.0, 30000.0], 1 / 9.80665, 0),
+        ("q", [85000.0, 85000.0], 1000, 0),
+    ],
+    ids=["Celsius", "Fahrenheit", "hPa", "metres", "grams"],
+)
+def test_a_variable_in_other_units_is_refused_as_a_whole(variable, pressure, factor, offset):
+    """Naming it, its units, how many of its data and what they are; other variables are no excuse."""
+    usual = {"t": [281.0, 253.0], "t2m": [290.0, 280.0], "msl": [1e5, 1.02e5], "z": [1.4e4, 9e4], "q": [6e-3, 9e-3]}
+    values = factor * (np.tile(usual[variable], 10) * np.linspace(0.99, 1.01, 20)) + offset
+    level = pressure if np.isscalar(pressure) else np.tile(pressure, 10)
+    bad = table_of(np.arange(20.0), [0.0] * 20, variable, level, ObsValue=values)
+    good = table_of(np.arange(40.0), [9.0] * 40, "u", 50000.0)
+    with pytest.raises(ValueError, match=rf"of 20 data of {variable} \(.* bring them to the units of the table"):
+        screening.screen(pd.concat([good, bad], ignore_index=True))
+
+
+def test_stations_in_other_units_may_be_blacklisted():
+    table = table_of(np.arange(4.0), [0.0] * 4, "t", 85000.0, ObsValue=[8.0, 9.0, 10.0, 281.0])
+    found = screening.screen(table, tuple(Entry(f"s{number}") for number in range(3)))
+    assert found["PreQC"].tolist() == [Flag.BLACK] * 3 + [Flag.PASS]
+
+
+def test_bounds_let_the_extremes_that_were_measured_pass():
+    """Records of the surface, jets, a polar vortex, a typhoon of 870 hPa: lowest and highest of each."""
+    records = {
+        ("t2m", None): (183.9, 330.0),
+        ("msl", None): (8.7e4, 1.085e5),
+        ("u10", None): (-113.0, 113.0),
+        ("u", 250): (-150.0, 170.0),
+        ("t", 50): (170.0, 260.0),
+        ("q", 1000): (0.0, 0.035),
+        ("z", 1000): (-1.2e4, 6e3),
+        ("z", 500): (4.4e4, 6.1e4),
+        ("z", 50): (1.75e5, 2.1e5),
+    }
+    for (name, level), extremes in records.items():
+        low, high = bounds(name, level)
+        assert low < extremes[0] and extremes[1] < high, name
 
 
 def test_a_good_row_without_climate_is_refused_and_a_flagged_one_is_not():
@@ -101,16 +173,16 @@ def test_of_duplicates_the_first_is_kept_and_conflicting_ones_are_told_apart():
 
 
 def test_a_gross_error_does_not_displace_the_good_row_it_contradicts():
-    table = table_of([0.0] * 2, [0.0] * 2, ObsValue=[1e3, 1.0]).assign(**{STATION: "a"})
+    table = table_of([0.0] * 2, [0.0] * 2, "u", ObsValue=[300.0, 1.0]).assign(**{STATION: "a"})
     assert screening.screen(table, climate=climate_of(table))["PreQC"].tolist() == [Flag.BOUNDS, Flag.PASS]
 
 
 def test_a_datum_carries_the_first_reason_against_it():
-    """A missing value on the blacklist, a gross error on the blacklist, a blacklisted duplicate."""
-    table = table_of([0.0] * 4, [0.0] * 4, ObsValue=[np.nan, 1e3, 1.0, 1.0])
-    table[STATION] = ["a", "b", "b", "c"]
+    """A missing value and a stand-in on the blacklist, a stand-in that is no climate, a gross error, a good one."""
+    table = table_of([0.0] * 5, [0.0] * 5, "u", ObsValue=[np.nan, 1e3, 1e3, 300.0, 1.0])
+    table[STATION] = ["a", "b", "c", "d", "e"]
     found = screening.screen(table, (Entry("a"), Entry("b")), climate_of(table), Thinning("thin", 30.0))
-    assert found["PreQC"].tolist() == [Flag.MISSING, Flag.BLACK, Flag.BLACK, Flag.PASS]
+    assert found["PreQC"].tolist() == [Flag.MISSING, Flag.BLACK, Flag.IMPLAUSIBLE, Flag.BOUNDS, Flag.PASS]
 
 
 def test_a_blacklist_entry_reaches_as_far_as_it_says():

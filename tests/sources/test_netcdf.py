@@ -15,6 +15,7 @@ from lara.state import Channels
 WORLD = Grid.equiangular(9, 16, poles=True)
 LEVELS, SURFACE = Channels.of([], ["z", "q"], [50, 850]), Channels.of(["msl", "t2m"], [], [])
 TIMES = np.arange("1979-02-27T12", "1979-03-01T00", np.timedelta64(6, "h"), dtype="datetime64[h]")
+UNITS = {"z": "m**2 s**-2", "q": "kg kg**-1", "msl": "Pa", "t2m": "K"}  # as the store spells them
 FINAL = ("0001",) * len(TIMES)
 
 
@@ -33,6 +34,7 @@ def write(path, channels, truth, expver=FINAL, rows=WORLD.latitude):
         for name in channels.variables:
             dimensions = ("valid_time", *(["pressure_level"] if levels else []), "latitude", "longitude")
             variable = dataset.createVariable(name, "f4", dimensions, zlib=True, fill_value=np.nan)
+            variable.units = UNITS[name]
             positions = channels.select(name)[::-1]  # ascending levels in ours
             variable[:] = truth[:, positions] if levels else truth[:, positions[0]]
     return path
@@ -88,12 +90,73 @@ def test_a_cut_file_or_archive_and_another_layout_are_refused(tmp_path):
     zipped = tmp_path / "month.zip"
     with zipfile.ZipFile(zipped, "w") as archive:
         archive.write(plain)
-    for whole in (plain, zipped):
+    for whole, kind in ((plain, "NetCDF file"), (zipped, "ZIP archive")):
         cut = tmp_path / "cut"
         cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
-        with pytest.raises(GribError, match=r"no whole (NetCDF file|ZIP archive)"):
+        with pytest.raises(GribError, match=f"no whole {kind}"):
             grib.check(cut, asked)
     with netCDF4.Dataset(tmp_path / "old.nc", "w") as dataset:
         dataset.createDimension("time", 1)
     with pytest.raises(GribError, match=r"has no latitude, longitude, valid_time; ask for 'data_format': 'grib'"):
         grib.check(tmp_path / "old.nc", asked)
+
+
+def changed(path, change):
+    """A file with its last change made in place."""
+    with netCDF4.Dataset(path, "a") as dataset:
+        change(dataset)
+    return path
+
+
+@pytest.mark.parametrize(("name", "units"), [("t2m", "degC"), ("t2m", "C"), ("msl", "hPa"), ("msl", "1")])
+def test_other_units_than_the_stores_are_refused_by_name(tmp_path, name, units):
+    """Whatever the values are."""
+    path = write(tmp_path / "month.nc", SURFACE, gribs.truth(SURFACE, TIMES, WORLD))
+    changed(path, lambda dataset: dataset[name].setncattr("units", units))
+    with pytest.raises(GribError, match=rf"\({name}, .*has units '{units}', not {'K' if name == 't2m' else 'Pa'}"):
+        grib.check(path, Expected(SURFACE, TIMES, WORLD))
+
+
+def test_a_variable_without_units_is_refused(tmp_path):
+    path = write(tmp_path / "month.nc", SURFACE, gribs.truth(SURFACE, TIMES, WORLD))
+    changed(path, lambda dataset: dataset["t2m"].delncattr("units"))
+    with pytest.raises(GribError, match=r"t2m, .*has units 'none'"):
+        grib.check(path, Expected(SURFACE, TIMES, WORLD))
+
+
+@pytest.mark.parametrize(
+    ("channels", "position", "factor", "offset", "fault"),
+    [
+        (SURFACE, 1, 1, -273.15, "beyond the plausible 100 to 400"),
+        (SURFACE, 0, 0.01, 0, "beyond the plausible 80000 to 120000"),
+        (LEVELS, 1, 1 / 9.80665, 0, "z850.* has the mean .* other units"),
+        (LEVELS, 3, 1000, 0, "q850.* beyond the plausible"),
+    ],
+    ids=["degrees Celsius", "hectopascals", "heights in metres", "grams"],
+)
+def test_other_units_under_the_name_of_the_right_ones_are_refused(tmp_path, channels, position, factor, offset, fault):
+    truth = gribs.truth(channels, TIMES, WORLD)
+    truth[:, position] = factor * truth[:, position] + offset
+    with pytest.raises(GribError, match=fault):
+        grib.check(write(tmp_path / "month.nc", channels, truth), Expected(channels, TIMES, WORLD))
+
+
+def test_missing_values_of_packed_fields_are_refused(tmp_path):
+    """Unpacked, the number that stands for them would lie just below the lowest."""
+    path = write(tmp_path / "month.nc", SURFACE, gribs.truth(SURFACE, TIMES, WORLD))
+    with netCDF4.Dataset(path, "a") as dataset:
+        dataset.renameVariable("t2m", "old")
+        packed = dataset.createVariable("t2m", "i2", dataset["old"].dimensions, fill_value=-32767)
+        packed.setncatts({"units": "K", "scale_factor": 1e-3, "add_offset": 273.0})
+        packed[:] = np.ma.masked_array(dataset["old"][:], np.arange(dataset["old"].size).reshape(-1, 9, 16) % 700 == 3)
+        dataset.renameVariable("old", "land")
+    with pytest.raises(GribError, match=r"t2m, .*lacks"):
+        grib.check(path, Expected(SURFACE, TIMES, WORLD, exactly=False))
+
+
+@pytest.mark.parametrize("calendar", ["noleap", "365_day", "360_day", "julian", "all_leap", "utc"])
+def test_dates_of_another_calendar_are_refused_by_name(tmp_path, calendar):
+    path = write(tmp_path / "month.nc", SURFACE, gribs.truth(SURFACE, TIMES, WORLD))
+    changed(path, lambda dataset: dataset["valid_time"].setncattr("calendar", calendar))
+    with pytest.raises(GribError, match=f"times of calendar '{calendar}'"):
+        grib.check(path, Expected(SURFACE, TIMES, WORLD))

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from damage import spoil
 from lara.store import StoreError, open_state
 from lara.store.reading import StoredRows, stage
 
@@ -75,6 +76,18 @@ def test_a_map_cut_short_while_it_was_made_is_made_anew(stored, states, tmp_path
     made = stage(rows, np.arange(40), "content", path)
     assert np.array_equal(made.read([slice(0, 40)])[0], states)
     assert json.loads(path.with_name("map.f4.json").read_text())["content"] == "content"
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "halved", "text"])
+@pytest.mark.parametrize("file", ["map.f4", "map.f4.json"])
+def test_a_map_or_record_that_was_cut_off_is_made_again(stored, states, tmp_path, file, damage):
+    """A disk near the processor may have been full, or cleaned up."""
+    rows = StoredRows.open(stored.path, "state")
+    path = tmp_path / "map.f4"
+    stage(rows, np.arange(40), "content", path)
+    spoil(tmp_path / file, damage)
+    made = stage(rows, np.arange(40), "content", path)
+    assert np.array_equal(made.read([slice(0, 40)])[0], states)
 
 
 def test_what_is_not_used_takes_no_place_in_a_map(stored, tmp_path):

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 from numcodecs import Blosc
 
+from gribs import height
 from lara.grid import Grid
 from lara.sources import cloud
 from lara.state import Channels
@@ -18,7 +19,7 @@ from lara.state import Channels
 SURFACE, UPPER = ("msl", "u10", "v10", "t2m"), ("z", "q", "u", "v", "t")
 LEVELS_37 = (1, 2, 3, 5, 7, 10, 20, 30, 50, 70, *range(100, 251, 25), *range(300, 751, 50), *range(775, 1001, 25))
 LEVELS_13 = (50, 100, 150, 200, 250, 300, 400, 500, 600, 700, 850, 925, 1000)
-SCALES = {"msl": (1e5, 1e3), "u10": (1, 8), "v10": (0, 5), "t2m": (280, 20), "z": (5e4, 2e3), "q": (4e-3, 1e-3)} | {
+SCALES = {"msl": (1e5, 1e3), "u10": (1, 8), "v10": (0, 5), "t2m": (280, 20), "z": (0, 2e3), "q": (4e-3, 1e-3)} | {
     "u": (5, 15),
     "v": (0, 9),
     "t": (250, 15),
@@ -75,6 +76,7 @@ def field(variable, level, times, grid):
     """(time, latitude, longitude) in which no row, column, hour, level or variable is another's."""
     hours = (np.asarray(times, "M8[h]") - np.datetime64("2000-01-01T00", "h")).astype(float)[:, None, None]
     mean, spread = SCALES[variable]
+    mean = height(level) if variable == "z" else mean
     north, east = np.deg2rad(grid.latitude)[:, None], np.deg2rad(grid.longitude)
     wave = np.sin(north) + 0.3 * np.cos(east - hours / 7) + 0.2 * np.sin(2 * east) * np.cos(north)
     return (mean + spread * (wave + (level or 1013) / 4000)).astype(np.float32)

@@ -43,7 +43,7 @@ def _field(name, level, days, grid):
     temperature = 300 - 45 * np.sin(north) ** 2 - 60 * (1 - p) + waves / 150
     match name:
         case "z":
-            return 8e4 * (1 - p**0.19) + 3e3 * p * np.cos(2 * north) * (1 - p) + waves
+            return 4.347e5 * (1 - p**0.19) + 3e3 * p * np.cos(2 * north) * (1 - p) + waves
         case "t" | "t2m":
             return temperature
         case "u" | "u10":

@@ -61,14 +61,19 @@ def delivery(channels: Channels, times, states, grid: Grid, encoding=USUAL) -> l
 
 def truth(channels: Channels, times, grid: Grid, seed=0):
     """Smooth fields of the right size and sign, different for each time and channel; float64."""
-    middle = {"z": 5e4, "t": 260.0, "u": 5.0, "v": 0.0, "q": 5e-3, "msl": 1.01e5, "u10": 3.0, "v10": 0.0, "t2m": 285.0}
+    middle = {"t": 260.0, "u": 5.0, "v": 0.0, "q": 5e-3, "msl": 1.01e5, "u10": 3.0, "v10": 0.0, "t2m": 285.0}
     spread = {"z": 3e3, "t": 20.0, "u": 20.0, "v": 9.0, "q": 5e-3, "msl": 2e3, "u10": 8.0, "v10": 8.0, "t2m": 20.0}
     latitude, longitude = np.deg2rad(grid.latitude)[:, None], np.deg2rad(grid.longitude)
     phases = np.random.default_rng(seed).uniform(0, 6, (len(times), len(channels), 1, 1))
     waves = np.sin(latitude) * 0.5 + 0.5 * np.cos(latitude) * np.cos(2 * longitude + phases)
-    names = [channel.variable for channel in channels.channels]
-    scale, offset = (np.array([table[name] for name in names])[:, None, None] for table in (spread, middle))
-    return offset + scale * waves
+    scale = np.array([spread[channel.variable] for channel in channels.channels])
+    offset = np.array([height(c.level) if c.variable == "z" else middle[c.variable] for c in channels.channels])
+    return offset[:, None, None] + scale[:, None, None] * waves
+
+
+def height(level):
+    """Geopotential of a pressure in an atmosphere of 250 K [m² s⁻²]."""
+    return 287.05 * 250.0 * np.log(1013.25 / level)
 
 
 def _identify(handle, channel, time, encoding):

@@ -224,8 +224,12 @@ def nonlinear(module: nn.Module, size: float = 0.05) -> nn.Module:
 
 
 def outputs(run, name):
-    """Bytes of all that an experiment leaves, by path; timings, which no two runs share, are left out."""
+    """Bytes of all that an experiment leaves, by path, but timings, which no two runs share, and their receipt."""
     files = run.layout.cycled(name)
     found = [path for folder in (files.archive, files.folder) for path in folder.rglob("*") if path.is_file()]
     kept = [*found, files.archive_receipt]
-    return {str(path.relative_to(run.layout.root)): path.read_bytes() for path in kept if path != files.timings}
+    return {
+        str(path.relative_to(run.layout.root)): path.read_bytes()
+        for path in kept
+        if not path.name.startswith(files.timings.name)
+    }

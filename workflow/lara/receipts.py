@@ -53,6 +53,36 @@ def read(path: Path) -> dict[str, Any]:
     return content
 
 
+def vouch(path: Path) -> None:
+    """Write the receipt of a file that is whole beside it, `<name>.receipt.json`: its size and digest."""
+    sync(path)
+    (size, mark), *_ = describe([path], path.parent).values()
+    write(_beside(path), size=size, digest=mark)
+
+
+def withdraw(path: Path) -> None:
+    """Remove the receipt beside a file, before the file changes."""
+    _beside(path).unlink(missing_ok=True)
+
+
+def require_whole(path: Path) -> None:
+    """ReceiptError naming a file that is not what the receipt beside it says.
+
+    One without a receipt, which somebody else or an earlier version wrote, is taken as it is.
+    """
+    if not _beside(path).exists():
+        return
+    said = read(_beside(path))
+    if fault := _problem(path, int(said.get("size", -1)), str(said.get("digest")), content=True):
+        raise ReceiptError(
+            f"{fault}: delete it and rerun the rule that makes it, or delete {_beside(path)} if it is right"
+        )
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.receipt.json")
+
+
 def write_bytes(path: Path, raw: bytes) -> None:
     """Write a file that exists completely or not at all, even after a crash."""
     path.parent.mkdir(parents=True, exist_ok=True)

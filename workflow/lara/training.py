@@ -203,7 +203,8 @@ class Curve:
         """Drop rows after the step a run resumes from."""
         for name, head in self.HEADS.items() if self.active else ():
             path, part = self.folder / f"{name}.csv", self.folder / f"{name}.part"
-            rows = list(csv.reader(path.read_text().splitlines()))[1:] if path.exists() else []
+            text = path.read_text(errors="replace") if path.exists() else ""
+            rows = list(csv.reader(text.splitlines()))[1:]
             kept = [row for row in rows if len(row) == len(head) and row[0].isdecimal() and int(row[0]) <= step]
             with part.open("w", newline="") as file:
                 csv.writer(file).writerows([head, *kept])

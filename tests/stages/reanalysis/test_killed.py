@@ -32,6 +32,7 @@ EVENTS = {  # and how many are left of each kind, at least, after kills at those
     "checkpoint": (receipts, "sync", lambda path: "checkpoint" in path.name or "feedback" in path.name, 4),
     "seal": (receipts, "digest", lambda what: getattr(what, "name", "").startswith("c."), 21),
 }
+WINDOWS = {"window": (checkpoints.Journal, "add", lambda *_: True, 8)}  # analysed, and not yet noted
 ENDINGS = {  # after the seal
     "feedback": (cycle, "write_table", lambda *_: True, 1),
     "health": (checkpoints.Journal, "costs", lambda *_: True, 1),
@@ -56,14 +57,20 @@ def forked(root, words, kind=None, number=0, seconds=None):
 
 
 def _obey(root, words, kind, number):
+    os.dup2(os.open(said(root), os.O_WRONLY | os.O_CREAT | os.O_TRUNC), sys.stderr.fileno())
     if kind:
         die_at(kind, number)
     sys.exit(worlds.lara(root, words))
 
 
+def said(root):
+    """File of what the last process said."""
+    return root / "stderr.txt"
+
+
 def die_at(kind, number):
     """Have this process kill itself at an event of a kind."""
-    place, name, concerns, _ = (EVENTS | ENDINGS)[kind]
+    place, name, concerns, _ = (EVENTS | WINDOWS | ENDINGS)[kind]
     original, seen = getattr(place, name), []
 
     def deadly(*arguments, **options):
@@ -93,6 +100,21 @@ def test_a_job_killed_four_times_at_random_points_leaves_the_same_bytes(world, u
         assert forked(run.layout.root, WORDS, kind, number) == -signal.SIGKILL, (kind, number)
         assert not run.layout.archive_receipt(NAME).exists()
     assert forked(run.layout.root, WORDS) == 0
+    assert worlds.outputs(run, NAME) == undisturbed
+
+
+@pytest.mark.parametrize(
+    ("kills", "resumed"),
+    [((4,), [2]), ((6,), [4]), ((6, 2), [4, 4]), ((4, 3, 3), [2, 4, 6]), ((8, 1, 2), [6, 6, 6])],
+)
+def test_a_job_killed_after_checkpoints_goes_on_after_the_last_of_them(world, undisturbed, tmp_path, kills, resumed):
+    """Killed as it is about to note its n-th window; the log says after which window the next call goes on."""
+    run = worlds.copied(world, tmp_path / "w", VALUES)
+    assert forked(run.layout.root, WORDS, "window", kills[0]) == -signal.SIGKILL
+    for number, after in zip((*kills[1:], None), resumed, strict=True):
+        ended = forked(run.layout.root, WORDS, number and "window", number)
+        assert ended == (0 if number is None else -signal.SIGKILL)
+        assert f"goes on after window {after} of 8" in said(run.layout.root).read_text()
     assert worlds.outputs(run, NAME) == undisturbed
 
 

@@ -7,3 +7,6 @@ control transform and observations, so toys and trained networks, latent and mod
 
 class AssimilationError(RuntimeError):
     """An assimilation that must stop: a non-finite state, cost, gradient or datum, named with its window."""
+
+
+FAILED = "failed, background published"  # reason, in a ledger, of a window whose analysis failed

@@ -56,7 +56,8 @@ class Analysis:
     background, analysis: trajectories of x at the window's slots (k, …). start, end: J at χ = 0 and at the analysis.
     assimilated: whether the observations were used; in a control they were not, and J is the fit to them alone.
     minimum: None where nothing was minimised, in a control or by a method without a cost function such as an ensemble
-    Kalman filter. degrees_of_freedom and draws: information used, and trajectories from draws of the posterior
+    Kalman filter. failure: why the background stands for an analysis that failed; empty for all others.
+    degrees_of_freedom and draws: information used, and trajectories from draws of the posterior
     (m, k, …), where somebody computed them.
     """
 
@@ -70,6 +71,7 @@ class Analysis:
     minimum: Minimum | None = None
     degrees_of_freedom: float | None = None
     draws: Float[Tensor, "m k ..."] | None = None
+    failure: str = ""
 
 
 def fits(

@@ -7,7 +7,7 @@ themselves (`quality.desroziers`).
 
 import math
 
-from lara.assimilation import AssimilationError
+from lara.assimilation import FAILED, AssimilationError
 from lara.assimilation.analysis import Analysis
 from lara.assimilation.minimise import Minimum
 from lara.assimilation.quality import desroziers
@@ -46,6 +46,8 @@ def row(analysis: Analysis) -> dict[str, object]:
 
 
 def _reason(analysis: Analysis) -> str:
+    if analysis.failure:
+        return FAILED
     if not analysis.assimilated:
         return "no observations assimilated"
     return str(analysis.minimum.reason) if analysis.minimum else "analysed without a minimisation"

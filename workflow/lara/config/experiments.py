@@ -136,6 +136,14 @@ class Experiment(Section):
         120, description="lead time of the forecast from the truth that is the first background [h]"
     )
     days: Count = Field(40, description="length of the cycled period, which begins with the first background [days]")
+    on_failure: Literal["stop", "background"] = Field(
+        "stop",
+        description="what becomes of a window whose analysis fails (not finite, J did not fall, not converged): its job"
+        " stops, or its background is published in its place, flagged",
+    )
+    most_failures: Count = Field(
+        3, description="most such windows in a row, after which the job stops all the same [1]"
+    )
 
     @property
     def needs(self) -> Needs:
@@ -156,6 +164,11 @@ class Experiment(Section):
     def space(self) -> str:
         """The space whose B it uses: that of its autoencoder, or model space."""
         return self.autoencoder or MODEL_SPACE
+
+    @property
+    def forgiven(self) -> int:
+        """Windows in a row that may fail without stopping their job."""
+        return self.most_failures if self.on_failure == "background" else 0
 
     @property
     def has_spread(self) -> bool:
@@ -182,6 +195,8 @@ class Experiment(Section):
             raise ValueError(f"{self.method} has one slot per window, not {self.slots}: set slots: 1 or another method")
         if self.overlap >= self.slots:
             raise ValueError(f"overlap {self.overlap} leaves no new slot of {self.slots}: choose less")
+        if self.on_failure == "background" and self.posterior_vectors:
+            raise ValueError("a background in place of an analysis has no posterior spread: set on_failure: stop")
         self._ensemble()
         return self
 

@@ -15,7 +15,9 @@ from lara.config import Cds, Chunk, Config
 from lara.config.experiments import MODEL_SPACE
 from lara.depends.stated import stated
 
-CUTTING = ("days", "suite")  # keys of an experiment that change no analysis
+# Keys of an experiment that change no analysis: which jobs are asked for, and whether they stop at one that fails. What
+# they have published stays, and a job that stopped goes on from its last checkpoint, when these are changed.
+CUTTING = ("days", "suite", "on_failure", "most_failures")
 SCHEME = ("method", "latent_covariance", "slots", "slot_hours", "overlap", "increment_form", "model_error")
 Values = dict[str, Any]
 
@@ -82,26 +84,28 @@ class Settings:
         return None if space == MODEL_SPACE else self.config.autoencoders[space].corrections
 
     def analyses(self, name: str) -> Values:
-        """Of the analyses of an experiment, beyond its own keys."""
+        """Of the analyses of an experiment, beyond its own keys. Screening's are in what it leaves."""
         chosen = self.config.experiments[name]
-        minimised = ["minimiser"] if chosen.variational else []
-        found = self.of("seed", "step_hours", "grid", "state", "quality_control", *minimised)
+        minimised = ["minimiser", "quality_control.background_check", "quality_control.huber"]
+        found = self.of("seed", "step_hours", "grid", "state", *(minimised if chosen.variational else []))
         found["relaxation_days"] = self.config.forecaster.relaxation_days
         found["corrections"] = self.corrections(chosen.space)
         found["headline"] = list(self.config.verification.headline) if chosen.has_spread else None
         return found
 
-    def experiment(self, name: str) -> Values:
-        """Of all that a cycled experiment leaves; which suite asks for it is no such thing."""
-        own = stated(self.config.experiments[name], {"suite"})
+    def cycled(self, name: str) -> Values:
+        """Of what cycling leaves of any stretch of an experiment: rules plan by it, and restarts belong to it."""
+        own = stated(self.config.experiments[name], CUTTING)
         return {"experiment": own, **self.of("archive"), "analyses": self.analyses(name)}
+
+    def experiment(self, name: str) -> Values:
+        """Of all that a cycled experiment leaves, its length too; which suite asks for it is no such thing."""
+        return self.cycled(name) | {"experiment": stated(self.config.experiments[name], set(CUTTING) - {"days"})}
 
     def chunk(self, name: str, chunk: Chunk) -> Values:
         """Of a cycled chunk: where it and its stream begin, not where others end."""
-        own = self.experiment(name)
-        own["experiment"].pop("days", None)
         first = self.config.production.streams[name][chunk.stream].first
-        return own | {"chunk": [str(moment) for moment in (first, chunk.begin, chunk.end)]}
+        return self.cycled(name) | {"chunk": [str(moment) for moment in (first, chunk.begin, chunk.end)]}
 
     def tuning(self, name: str) -> Values:
         """Of a search for factors: the scheme of an experiment, not the period it is for."""

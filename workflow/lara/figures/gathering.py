@@ -6,6 +6,7 @@ import pandas as pd
 import xarray as xr
 
 from lara.stages.experiments import CONTROLS, shown_autoencoder
+from lara.stages.reading import read_dataset
 from lara.stages.run import Run, time
 from lara.stages.verification.comparison import all_sums, block_length
 from lara.verification import aggregation, scores
@@ -24,13 +25,13 @@ def block(run: Run, scored: xr.DataArray) -> int:
 
 def floor(run: Run) -> xr.DataArray:
     """Reconstruction error (channel), SI, of the autoencoder of the reference experiment."""
-    return xr.load_dataset(run.layout.network_scores(shown_autoencoder(run)))["rmse"]
+    return read_dataset(run.layout.network_scores(shown_autoencoder(run)))["rmse"]
 
 
 def structures(run: Run) -> dict[str, xr.Dataset]:
     """What was measured of the states of each control and experiment of the default suite."""
     names = [*CONTROLS, *run.config.suite("reanalysis")]
-    return {name: xr.load_dataset(run.layout.structure(name)) for name in names}
+    return {name: read_dataset(run.layout.structure(name)) for name in names}
 
 
 def finished(run: Run, statistic: aggregation.Statistic) -> dict[str, xr.Dataset]:
@@ -47,7 +48,7 @@ def by_source(run: Run, found: dict[str, xr.Dataset]) -> xr.Dataset:
 
 def count(run: Run) -> int:
     """Number of times that structures are measured over."""
-    return int(xr.load_dataset(run.layout.structure("truth")).attrs["n"])
+    return int(read_dataset(run.layout.structure("truth")).attrs["n"])
 
 
 def joined(run: Run) -> str:

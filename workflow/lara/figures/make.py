@@ -39,16 +39,16 @@ def keep(run: Run, picture: Picture, shown: Any) -> Any:
 
 
 def _keep_fields(run: Run, name: str, fields: xr.Dataset) -> xr.Dataset:
-    import xarray as xr
-
+    from lara.stages.reading import read_dataset
     from lara.stages.writing import write_dataset
 
     write_dataset(fields, run.layout.figure_fields(name))
-    return xr.load_dataset(run.layout.figure_fields(name))
+    return read_dataset(run.layout.figure_fields(name))
 
 
 def _keep_table(run: Run, name: str, table: pd.DataFrame) -> pd.DataFrame:
-    import pandas as pd
+    from lara.stages.reading import read_csv
+    from lara.stages.writing import write_csv
 
-    table.to_csv(run.layout.figure_table(name), index=False)
-    return pd.read_csv(run.layout.figure_table(name))
+    write_csv(table, run.layout.figure_table(name))
+    return read_csv(run.layout.figure_table(name))

@@ -6,7 +6,6 @@ what lies beside it in the run's folder. It loads nothing from elsewhere.
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -14,6 +13,8 @@ from importlib.metadata import version
 from typing import Any
 
 from lara import figures, receipts, store
+from lara.assimilation import FAILED
+from lara.stages.reading import read_record
 from lara.stages.run import Run
 from lara.variables import VARIABLES
 
@@ -34,7 +35,7 @@ def write_page(run: Run) -> None:
 
 def page(run: Run) -> str:
     """The whole page."""
-    summary = json.loads(run.layout.summary.read_text())
+    summary = read_record(run.layout.summary)
     parts = [
         f"<h1>LARA run “{escape(run.config.name)}”</h1>",
         "<h2>Analyses against the truth</h2>",
@@ -80,7 +81,10 @@ def _health(summary: dict[str, Any]) -> list[str]:
     """Windows, work and why minimisations stopped."""
     rows = []
     for name, found in summary["experiments"].items():
-        reasons = ", ".join(f"{count} {reason}" for reason, count in found.get("stop_reasons", {}).items())
+        counts = dict(found.get("stop_reasons", {}))
+        if failed := found.get("backgrounds_published"):
+            counts[FAILED] = failed
+        reasons = ", ".join(f"{count} {reason}" for reason, count in counts.items())
         work = _number(found.get("evaluations_mean"))
         rows.append([name, str(found["windows"]), work, _number(found.get("two_j_over_p_mean")), reasons or "–"])
     networks = summary["autoencoders"].items()

@@ -13,6 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from lara import receipts
+
 TRAINING = "training"  # key of the description for how the weights were made
 
 
@@ -31,7 +33,9 @@ def save(module: nn.Module, path: Path, description: dict[str, Any], training: d
     # one text, since safetensors keeps several in no fixed order
     notes = json.dumps(description | {TRAINING: training or {}}, sort_keys=True)
     save_file(tensors, part, metadata={"description": notes})
+    receipts.withdraw(path)
     part.replace(path)
+    receipts.vouch(path)
 
 
 def load(module: nn.Module, path: Path, description: dict[str, Any]) -> None:
@@ -44,6 +48,10 @@ def load(module: nn.Module, path: Path, description: dict[str, Any]) -> None:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except SafetensorError as fault:
         raise WeightsError(f"weights {path} cannot be read ({fault}): delete them and run the training rule") from None
+    try:
+        receipts.require_whole(path)
+    except receipts.ReceiptError as fault:
+        raise WeightsError(f"weights {path} are not those that were trained: {fault}") from None
     found.pop(TRAINING, None)
     wanted = json.loads(json.dumps(description))
     for key in sorted(wanted.keys() | found.keys()):

@@ -2,8 +2,9 @@
 
 A check looks only at rows that are still good, so that each datum carries the first reason against it:
 
-    missing value or error  →  blacklist  →  climatology  →  duplicates  →  thinning
+    missing value or error  →  blacklist  →  bounds of the atmosphere  →  climatology  →  duplicates  →  thinning
 
+A variable many of whose values are beyond all bounds has no bad rows but other units, and is refused as a whole.
 Climatology comes before duplicates so that of two conflicting rows a gross error is not the one that is kept.
 The functions are pure: they return another table, its rows in the same order (superobservations at the end).
 """
@@ -18,11 +19,14 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
+from lara.bounds import bounds
 from lara.observations.operators import observed_variables
 from lara.observations.table import PRESSURE, STATION, TIME, Flag
 from lara.observations.thinning import Thinning
+from lara.variables import VARIABLES
 
 BLACKLIST_COLUMNS = ("station", "variable", "begin", "end")
+OTHER_UNITS = 0.25  # of a variable's rows beyond what the atmosphere does, and of several values
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ def screen(
     thinning: Thinning | None = None,
 ) -> pd.DataFrame:
     """All checks in their order; without a climate or a thinning that one is skipped."""
-    table = blacklisted(missing(table), blacklist)
+    table = plausible(blacklisted(missing(table), blacklist))
     if climate is not None:
         table = gross(table, climate)
     table = duplicates(table)
@@ -78,6 +82,34 @@ def blacklisted(table: pd.DataFrame, entries: tuple[Entry, ...]) -> pd.DataFrame
             hit = hit & (table[TIME] < entry.end)
         bad = bad | hit
     return _flagged(table, Flag.BLACK, bad.to_numpy(dtype=bool))
+
+
+def plausible(table: pd.DataFrame) -> pd.DataFrame:
+    """IMPLAUSIBLE where a value is beyond what the atmosphere does (`lara.bounds`), as −9999 for a missing value is.
+
+    ValueError naming a variable whose values are in other units: a quarter of its rows or more are beyond, and
+    differ, which stand-ins do not.
+    """
+    value, pressure, names = table["ObsValue"].to_numpy(), table[PRESSURE].to_numpy() / 100, table["variable"]
+    beyond, good = np.zeros(len(table), dtype=bool), _good(table)
+    for name in names[good].unique():
+        own = good & (names == name).to_numpy()
+        low, high = bounds(name, pressure)
+        bad = own & ((value < low) | (value > high))
+        if bad.sum() >= OTHER_UNITS * own.sum() and len(np.unique(value[bad])) > 2:
+            raise ValueError(_other_units(name, table[bad], int(own.sum())))
+        beyond |= bad
+    return _flagged(table, Flag.IMPLAUSIBLE, beyond)
+
+
+def _other_units(name: str, bad: pd.DataFrame, count: int) -> str:
+    units = f" ({VARIABLES[name].units})" if name in VARIABLES else ""
+    values = bad["ObsValue"]
+    return (
+        f"{len(bad)} of {count} data of {name}{units} from {bad[TIME].min()} to {bad[TIME].max()} are beyond what the "
+        f"atmosphere does, from {values.min():g} to {values.max():g}: bring them to the units of the table, or "
+        "blacklist their stations"
+    )
 
 
 def gross(table: pd.DataFrame, climate: Climate) -> pd.DataFrame:

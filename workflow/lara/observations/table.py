@@ -5,8 +5,10 @@ Departures are always observation minus model: `ombg` = y - H(x_b), `oman` = y -
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ import pyarrow as pa
 from jaxtyping import Bool, Float, Int64
 from pyarrow import parquet
 
+from lara import receipts
 from lara.observations.columns import LATITUDE, LONGITUDE, PRESSURE, STATION, STATION_TYPE, TIME
 from lara.observations.operators import KINDS, observed_variables
 
@@ -59,6 +62,7 @@ class Flag(IntEnum):
     DUPLICATE = 101
     CONFLICT = 102
     USED_BEFORE = 103
+    IMPLAUSIBLE = 104
 
     @property
     def reason(self) -> str:
@@ -79,6 +83,7 @@ REASONS = {
     Flag.DUPLICATE: "repeats an earlier row",
     Flag.CONFLICT: "contradicts an earlier row of the same site, time and level",
     Flag.USED_BEFORE: "used by an earlier window",
+    Flag.IMPLAUSIBLE: "beyond what the atmosphere does",
 }
 
 
@@ -166,7 +171,9 @@ def _write_parquet(parts: Iterable[pd.DataFrame], columns: Mapping[str, str], pa
     with parquet.ParquetWriter(partial, schema) as writer:
         for part in parts:
             writer.write_table(pa.Table.from_pandas(part, schema, preserve_index=False))
+    receipts.withdraw(path)
     partial.replace(path)
+    receipts.vouch(path)
 
 
 def read(path: Path, begin: np.datetime64 | None = None, end: np.datetime64 | None = None) -> pd.DataFrame:
@@ -191,11 +198,14 @@ def read_feedback(path: Path, cycle: np.datetime64 | None = None) -> pd.DataFram
 def feedback_parts(path: Path) -> Iterator[pd.DataFrame]:
     """The same table, cycle after cycle; one without rows where there are none."""
     _require_file(path)
-    with parquet.ParquetFile(path) as file:
-        if not file.num_row_groups:
-            yield read_feedback(path)
-        for number in range(file.num_row_groups):
-            yield _require_feedback(file.read_row_group(number).to_pandas(), path)
+    with _naming(path), parquet.ParquetFile(path) as file:
+        groups = file.num_row_groups
+    if not groups:
+        yield read_feedback(path)
+    for number in range(groups):
+        with _naming(path), parquet.ParquetFile(path) as file:
+            part = file.read_row_group(number).to_pandas()
+        yield _require_feedback(part, path)
 
 
 def _require_feedback(table: pd.DataFrame, path: Path) -> pd.DataFrame:
@@ -210,13 +220,28 @@ def _require_file(path: Path) -> None:
         raise FileNotFoundError(
             f"no observation file {path}: run `lara simulate-observations` and `lara screen-observations`, or snakemake"
         )
+    state = path.stat()
+    _require_whole(path, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _require_whole(path: Path, size: int, modified: int) -> None:
+    """Compare a file with its receipt, once as long as it stays as it is: it is read stretch by stretch."""
+    receipts.require_whole(path)
 
 
 def _read_parquet(path: Path, limits: Sequence[tuple[str, str, np.datetime64]]) -> pd.DataFrame:
     _require_file(path)
     filters = [(column, sign, pd.Timestamp(limit)) for column, sign, limit in limits]
-    try:
+    with _naming(path):
         return pd.read_parquet(path, filters=filters or None)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Names a file that is no parquet, or damaged, in what reading it raises."""
+    try:
+        yield
     except (OSError, ValueError) as error:
         raise ValueError(
             f"{path} is not a readable parquet file ({error}): remove it and rerun the rule that made it"

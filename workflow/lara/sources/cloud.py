@@ -68,6 +68,10 @@ def open_store(url: str, preliminary: bool = False) -> CloudStore:
     raw = patiently(lambda: xr.open_zarr(url, chunks=None, storage_options=options), url, "opening it")
     data = rename_coordinates(raw, url)
     require_gregorian(str(data["time"].encoding.get("calendar", "standard")), url)
+    if data["time"].dtype.kind != "M":
+        raise ValueError(
+            f"{url}: its times are no dates ({data['time'].dtype}): give them units such as 'hours since …'"
+        )
     times = data["time"].values.astype("datetime64[ns]")
     if not (times.size and np.all(np.diff(times) > np.timedelta64(0))):
         raise ValueError(f"{url}: its {times.size} times do not increase; the store is damaged, take another")
@@ -144,7 +148,8 @@ class _Reader:
             what = f"{self.channels.names[channel]} at {_iso(times[step])}"
             raise ValueError(f"{self.store.url}: {what} is not finite at {place}; take another period or store")
         for step, channel in np.ndindex(states.shape[:2]):
-            if fault := fault_of(states[step, channel], self.channels.channels[channel].variable):
+            own = self.channels.channels[channel]
+            if fault := fault_of(states[step, channel], own.variable, own.level):
                 what = f"{self.channels.names[channel]} at {_iso(times[step])}"
                 raise ValueError(f"{self.store.url}: {what} {fault}; take another period or store, or mend its units")
 

@@ -138,13 +138,13 @@ def _field(data: xr.Dataset, name: str, channels: Channels, where: str) -> Field
         raise ValueError(f"{what} has dimensions {listed(list(field.dims))}, not {listed(list(order))}")
     # a long name alone means the units of CDS, which are SI; a short one may be anybody's
     units = field.attrs.get("units", variable.units if found[0] == variable.archive_name else "none")
-    factor, offset = _conversion(units, variable.units, what)
+    factor, offset = conversion(units, variable.units, what)
     levels = _level_positions(data["level"], channels.levels(name), where) if variable.upper_air else None
     return Field(field, levels, channels.select(name), factor, offset)
 
 
 def _level_positions(coordinate: xr.DataArray, levels: list[int], where: str) -> list[int]:
-    factor, _ = _conversion(coordinate.attrs.get("units", "hPa"), "hPa", f"{where}: level")
+    factor, _ = conversion(coordinate.attrs.get("units", "hPa"), "hPa", f"{where}: level")
     held = (factor * coordinate.values.astype(np.float64)).round(6).tolist()
     absent = [level for level in levels if level not in held]
     if absent:
@@ -152,7 +152,8 @@ def _level_positions(coordinate: xr.DataArray, levels: list[int], where: str) ->
     return [held.index(level) for level in levels]
 
 
-def _conversion(theirs: str, ours: str, what: str) -> tuple[float, float]:
+def conversion(theirs: str, ours: str, what: str) -> tuple[float, float]:
+    """(factor, offset) of x ↦ factor x + offset, from their units to ours. ValueError for units not understood."""
     plain = str(theirs).replace("**", "").replace("^", "").strip()
     plain = _SPELLINGS.get(plain.lower(), plain)
     if plain == ours:

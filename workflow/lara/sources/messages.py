@@ -83,7 +83,7 @@ class Message:
             values = _values(self.handle)
         except eccodes.CodesInternalError as error:
             raise GribError(f"cannot be decoded ({error})") from error
-        require_sound(values, self.kind.product.name)
+        require_sound(values, self.kind.product)
         return self.kind.mesh.field(values)
 
 
@@ -95,9 +95,9 @@ def _values(handle: int) -> Float32[np.ndarray, " points"]:
         return eccodes.codes_get_double_array(handle, "values").astype(np.float32)
 
 
-def require_sound(values: np.ndarray, name: str | None) -> None:
-    """Raise GribError where a value of the variable `name` is missing, not finite, or implausible."""
-    if fault := fault_of(values, name):
+def require_sound(values: np.ndarray, product: Product) -> None:
+    """Raise GribError where a value of a field is missing, not finite, or implausible."""
+    if fault := fault_of(values, product.name, product.level):
         raise GribError(fault)
 
 

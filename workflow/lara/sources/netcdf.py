@@ -15,6 +15,7 @@ import netCDF4
 import numpy as np
 from jaxtyping import Float32
 
+from lara.sources.layouts import conversion
 from lara.sources.mesh import GribError, Mesh
 from lara.sources.messages import Kind, Message, Product, require_sound
 from lara.sources.plausible import require_gregorian
@@ -34,10 +35,10 @@ class Slab(Message):
     def values(self) -> Float32[np.ndarray, "latitude longitude"]:
         """The field, rows north to south, west to east. Raises GribError for a missing or implausible value."""
         try:
-            values = np.asarray(self.variable[self.index], dtype=np.float32)
+            values = np.ma.filled(self.variable[self.index].astype(np.float32), np.nan)  # its own missing values, too
         except (OSError, RuntimeError) as error:
             raise GribError(f"cannot be decoded ({error})") from error
-        require_sound(values, self.kind.product.name)
+        require_sound(values, self.kind.product)
         return self.kind.mesh.field(values.ravel())
 
 
@@ -57,7 +58,6 @@ def _opened(file: Path) -> netCDF4.Dataset:
         dataset = netCDF4.Dataset(file)
     except OSError as error:
         raise GribError(f"it is no whole NetCDF file ({error.strerror})") from error
-    dataset.set_auto_mask(False)
     return dataset
 
 
@@ -73,7 +73,7 @@ def _slabs(dataset: netCDF4.Dataset) -> Iterator[Slab]:
         levels = _levels(dataset, name, variable)
         for time, level in product(range(len(times)), range(len(levels))):
             index = (time, level) if "pressure_level" in variable.dimensions else (time,)
-            what = _product(name, levels[level], expvers[time])
+            what = _product(name, levels[level], expvers[time], getattr(variable, "units", "none"))
             day, clock = str(times[time]).split("T")
             date = int(day.replace("-", "")), int(clock.replace(":", ""))
             yield Slab(0, 0, Kind(what, mesh), *date, variable, index)
@@ -111,10 +111,20 @@ def _levels(dataset: netCDF4.Dataset, name: str, variable: netCDF4.Variable) -> 
     return [float(level) for level in dataset["pressure_level"][:]] if "pressure_level" in expected else [None]
 
 
-def _product(name: str, level: float | None, expver: str) -> Product:
+def _product(name: str, level: float | None, expver: str, units: str) -> Product:
     known = name in VARIABLES and VARIABLES[name].upper_air == (level is not None)
     whole = None if level is None else int(level)
     title = f"{name}{'' if level is None else f'{level:g}'}"
     if not known or whole != level:
         return Product(title, expver=expver, problem="was not asked for")
-    return Product(title, name, whole, expver)
+    return Product(title, name, whole, expver, problem=_other_units(name, units))
+
+
+def _other_units(name: str, units: str) -> str | None:
+    """What is wrong with the units of a variable; None where they are ours."""
+    wanted = VARIABLES[name].units
+    try:
+        same = conversion(units, wanted, "it") == (1.0, 0.0)
+    except ValueError:
+        same = False
+    return None if same else f"has units {units!r}, not {wanted}; ask for 'data_format': 'grib'"

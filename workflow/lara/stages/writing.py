@@ -1,8 +1,10 @@
-"""Results written whole or not at all."""
+"""Results written whole or not at all, each with its receipt beside it (`lara.stages.reading` compares them)."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import xarray as xr
@@ -11,19 +13,31 @@ from lara import receipts
 
 
 def write_dataset(dataset: xr.Dataset, path: Path) -> None:
-    """Write NetCDF that exists completely or not at all."""
+    """Write NetCDF."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     dataset.to_netcdf(part)
+    receipts.withdraw(path)
     part.replace(path)
+    receipts.vouch(path)
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write parquet that exists completely or not at all."""
-    receipts.write_bytes(path, table.to_parquet(index=False))
+    """Write parquet."""
+    _write(table.to_parquet(index=False), path)
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
     """Write a table as text."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(path, index=False)
+    _write(table.to_csv(index=False).encode(), path)
+
+
+def write_record(content: dict[str, Any], path: Path) -> None:
+    """Write JSON. ValueError for a figure that is no number."""
+    _write((json.dumps(content, indent=2, allow_nan=False) + "\n").encode(), path)
+
+
+def _write(raw: bytes, path: Path) -> None:
+    receipts.withdraw(path)
+    receipts.write_bytes(path, raw)
+    receipts.vouch(path)

@@ -1,11 +1,12 @@
 """The reanalysis as others open it: CF variables on (time, level, latitude, longitude), WeatherBench 2 names.
 
 `<name>` is the analysis, `<name>_background` the forecast it started from and, of an ensemble, `<name>_spread` the
-standard deviation of its analyses, whose mean the analysis is; float32, one file per variable and time, without shards:
-xarray carries shards along when it writes what it has read, and then refuses parts of days. Names and values of
-attributes are such as NetCDF can hold, classic or not. The archive is sealed as a
-whole: its receipt lists size and digest of every file, and is withdrawn before anything is written again. One that is
-assembled from parts is never written again: another assembly is another version (`lara.store.versions`).
+standard deviation of its analyses, whose mean the analysis is. `analysis_flag` tells the times at which the background
+stands for an analysis that failed, and is there where one did (CF flags). Variables are float32, one file per variable
+and time, without shards: xarray carries shards along when it writes what it has read, and then refuses parts of days.
+Names and values of attributes are such as NetCDF can hold, classic or not. The archive is sealed as a whole: its
+receipt lists size and digest of every file, and is withdrawn before anything is written again. One that is assembled
+from parts is never written again: another assembly is another version (`lara.store.versions`).
 """
 
 import json
@@ -32,6 +33,13 @@ from lara.variables import VARIABLES
 _OWN = ("grid_kind", "channels", "kinds")  # attributes that this module reads back
 OBSERVED = "digest_of_observations"  # begins the names of attributes that may differ from part to part
 KEEPBITS = "keepbits"  # attribute: bits of the mantissa by variable; absent where nothing is rounded
+FLAG = "analysis_flag"
+_FLAGGED = {
+    "standard_name": "quality_flag",
+    "long_name": "whether the analysis failed and its background stands for it",
+    "flag_values": [0, 1],
+    "flag_meanings": "analysis background",
+}
 _KINDS = {"analysis": "", "background": "_background", "spread": "_spread"}  # what: suffix of its variables
 
 
@@ -51,17 +59,37 @@ def create_archive(
     """
     if path.is_symlink():
         raise StoreError(f"{path} stands for a sealed version, which is not written again: discard the name first")
+    arrays.ensure(path, _template(grid, channels, times, attributes or {}, spread))
+
+
+def restore_archive(
+    path: Path, grid: Grid, channels: Channels, times: np.ndarray, attributes: Mapping[str, Any], spread: bool = False
+) -> None:
+    """Write all of an archive that `create_archive` made but the values of its variables again; it is open then.
+
+    Raises StoreError where there is none.
+    """
+    receipt_of(path).unlink(missing_ok=True)
+    if path.is_symlink() or not path.is_dir():
+        raise StoreError(f"{path} is missing: {RERUN}")
+    arrays.restore(path, _template(grid, channels, times, attributes, spread))
+
+
+def _template(
+    grid: Grid, channels: Channels, times: np.ndarray, attributes: Mapping[str, Any], spread: bool
+) -> arrays.Template:
+    """An archive before it holds data."""
     coordinates = channels.coordinates(times, grid)
     coordinates.pop("time")
     kinds = [what for what in _KINDS if spread or what != "spread"]
-    keepbits = (attributes or {}).get(KEEPBITS, {})
+    keepbits = attributes.get(KEEPBITS, {})
     fields = {
         VARIABLES[name].archive_name + _KINDS[what]: _field(name, what, channels, grid, keepbits.get(name))
         for what in kinds
         for name in channels.variables
     }
     known = dict(zip(_OWN, (grid.kind, " ".join(channels.names), " ".join(kinds)), strict=True))
-    arrays.ensure(path, arrays.Template(times, fields, coordinates, {**_portable(attributes or {}), **known}))
+    return arrays.Template(times, fields, coordinates, {**_portable(attributes), **known})
 
 
 def _portable(attributes: Mapping[str, Any]) -> dict[str, str | float]:
@@ -119,9 +147,14 @@ def discard_archive(path: Path) -> None:
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
 
 
-def seal_archive(path: Path) -> None:
-    """Read all back, then write `<path>.receipt.json`. Raises StoreError naming a damaged or absent file."""
+def seal_archive(path: Path, failed: np.ndarray | None = None) -> None:
+    """Read all back, then write `<path>.receipt.json`. Raises StoreError naming a damaged or absent file.
+
+    failed: times (datetime64[ns]) at which the background stands for the analysis.
+    """
     times = arrays.read_times(path)
+    if failed is not None and failed.size:
+        arrays.write_flags(path, FLAG, np.isin(times, failed), _FLAGGED)
     for name in _variables(path):
         arrays.read_back(path, name, 0, len(times))
     for leftover in path.rglob("*.partial"):  # of a process that was killed while writing
@@ -159,6 +192,8 @@ def assemble_archive(path: Path, parts: Sequence[Path], grid: Grid, channels: Ch
     missing = np.setdiff1d(times, np.concatenate(held))
     if missing.size:
         raise StoreError(f"{path}: no part holds {missing[0]} ({missing.size} times are missing): cycle its chunk")
+    if failed := [one for part in parts for one in failed_times(part)]:
+        arrays.write_flags(fresh, FLAG, np.isin(times, failed), _FLAGGED)
     _publish(fresh, path)
 
 
@@ -212,6 +247,12 @@ def _link_files(part: Path, path: Path, times: np.ndarray) -> np.ndarray:
     for name in _variables(part):
         arrays.link_files(part, path, name, first)
     return held
+
+
+def failed_times(path: Path) -> np.ndarray:
+    """Times (datetime64[ns]) of an archive at which the background stands for the analysis."""
+    times = arrays.read_times(path)
+    return times[arrays.read_values(path, FLAG) == 1] if (path / FLAG).exists() else times[:0]
 
 
 def open_archive(path: Path) -> xr.Dataset:

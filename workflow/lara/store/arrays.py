@@ -32,6 +32,7 @@ _DAY = np.timedelta64(1, "D")
 _TIME = {"standard_name": "time", "units": "seconds since 1970-01-01", "calendar": "proleptic_gregorian"}
 _TIME_CHUNK = 16384  # fixed: a longer time axis rewrites the same file, starting with the same values
 _SMALL = 1 << 20  # bytes; compressing smaller chunks costs more reading time than it saves
+_BROKEN = (ValueError, KeyError, TypeError, AttributeError, RuntimeError, OSError)  # what zarr raises of broken files
 _FLAT: Any = {"name": "default", "separator": "."}  # one flat folder of shards: c.0.0.0.0, c.1.0.0.0, …
 
 
@@ -80,6 +81,42 @@ def ensure(path: Path, template: Template) -> None:
     lengths = [len(read_times(path)), *(open_field(path, name).shape[0] for name in template.fields)]
     if min(lengths) < len(template.times):
         _lengthen(path, template, min(lengths))
+
+
+def restore(path: Path, template: Template) -> None:
+    """Write metadata and coordinates of the store at `path` again, whatever became of them; fields keep their values.
+
+    What `template` does not know goes. One process has the store to itself.
+    """
+    fresh = _build(path, template)
+    for stranger in {folder.name for folder in path.iterdir() if folder.is_dir()} - {"time", *template.coordinates}:
+        if stranger not in template.fields:
+            shutil.rmtree(path / stranger)
+    for file in (file for file in fresh.rglob("*") if file.is_file()):
+        target = path / file.relative_to(fresh)
+        target.parent.mkdir(exist_ok=True)
+        file.replace(target)
+        receipts.sync(target.parent)
+    shutil.rmtree(fresh)
+
+
+def write_flags(path: Path, name: str, flags: Int[np.ndarray, " time"], attributes: Mapping[str, Any]) -> None:
+    """Add a variable of small numbers on time to a store; it replaces another of its name, and zeros take no file."""
+    group = zarr.open_group(path, mode="r+", use_consolidated=False)
+    group.create_array(
+        name,
+        data=flags.astype(np.int8),
+        chunks=(1,),
+        fill_value=0,
+        compressors=[Crc32cCodec()],
+        chunk_key_encoding=_FLAT,
+        dimension_names=["time"],
+        attributes=dict(attributes),
+        overwrite=True,
+    )
+    _consolidate(path)
+    for file in (path / "zarr.json", *(path / name).iterdir()):
+        receipts.sync(file)
 
 
 def write_rows(
@@ -176,16 +213,22 @@ def shard_times(array: zarr.Array) -> int:
 
 
 def open_field(path: Path, name: str, mode: Literal["r", "r+"] = "r") -> zarr.Array:
-    """The Zarr array `name`. Raises StoreError when there is none."""
+    """The Zarr array `name`. Raises StoreError when there is none, or its description is damaged."""
     try:
         return zarr.open_array(path / name, mode=mode)
     except FileNotFoundError:
         raise StoreError(f"{path} is not a store with {name!r}: {RERUN}") from None
+    except _BROKEN as fault:
+        raise StoreError(f"{path / name / 'zarr.json'} is damaged ({fault}): {RERUN}") from fault
 
 
 def read_values(path: Path, name: str) -> np.ndarray:
-    """All of a coordinate. Raises StoreError when there is none."""
-    return np.asarray(open_field(path, name)[:])
+    """All of a coordinate. Raises StoreError when there is none, or it is damaged."""
+    array = open_field(path, name)
+    try:
+        return np.asarray(array[:])
+    except _BROKEN as fault:
+        raise StoreError(f"{path / name} is damaged ({fault}): {RERUN}") from fault
 
 
 def read_times(path: Path) -> np.ndarray:
@@ -211,6 +254,8 @@ def _group(path: Path) -> zarr.Group:
         return zarr.open_group(path, mode="r", use_consolidated=False)
     except FileNotFoundError:
         raise StoreError(f"{path} is not a store: {RERUN}") from None
+    except _BROKEN as fault:
+        raise StoreError(f"{path / 'zarr.json'} is damaged ({fault}): {RERUN}") from fault
 
 
 def files_of(array: zarr.Array, rows: slice) -> str:
@@ -229,12 +274,16 @@ def _build(path: Path, template: Template) -> Path:
     days = max(int(_DAY // step_of(template.times)), 1)
     for name, field in template.fields.items():
         _add_field(group, name, field, len(template.times), days)
-    with warnings.catch_warnings():  # Zarr v3 has not standardised this yet; without it xarray warns and reads slowly
-        warnings.simplefilter("ignore", ZarrUserWarning)
-        zarr.consolidate_metadata(fresh)
+    _consolidate(fresh)
     for file in fresh.rglob("*"):
         receipts.sync(file)
     return fresh
+
+
+def _consolidate(path: Path) -> None:
+    with warnings.catch_warnings():  # Zarr v3 has not standardised this yet; without it xarray warns and reads slowly
+        warnings.simplefilter("ignore", ZarrUserWarning)
+        zarr.consolidate_metadata(path)
 
 
 def _add_coordinate(group: zarr.Group, name: str, variable: xr.Variable) -> None:

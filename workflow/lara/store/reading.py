@@ -93,10 +93,19 @@ def stage(rows: Rows, used: np.ndarray, content: str, path: Path) -> MappedRows:
     """
     described = {"content": content, "shape": list(rows.shape), "used": receipts.digest(used.tolist())}
     record = path.with_name(f"{path.name}.json")
-    if not path.exists() or not record.exists() or json.loads(record.read_text()) != described:
+    if not _staged(path, record, described):
         _copy(rows, used, path, record)
         receipts.write_bytes(record, json.dumps(described).encode())
     return MappedRows(np.memmap(path, np.float32, "r", shape=rows.shape), rows.shard)
+
+
+def _staged(path: Path, record: Path, described: dict[str, Any]) -> bool:
+    """Whether a memory map of this description is there, and as long as it should be."""
+    try:
+        said = json.loads(record.read_text())
+    except (FileNotFoundError, ValueError):
+        return False
+    return said == described and path.exists() and path.stat().st_size == 4 * int(np.prod(described["shape"]))
 
 
 def _copy(rows: Rows, used: np.ndarray, path: Path, record: Path) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from lara.depends.inputs import Inputs
 from lara.figures import maps, style
+from lara.stages.reading import read_table
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -54,7 +53,7 @@ def gather(run: RunWithStates) -> xr.Dataset:
     coordinates = {"latitude": run.grid.latitude, "longitude": run.grid.longitude}
     shown = xr.Dataset({k: (("latitude", "longitude"), v[0, channel]) for k, v in fields.items()}, coordinates)
     shown = shown.assign(increment=shown["analysis"] - shown["background"], land=maps.land(shown))
-    sites = pd.read_parquet(run.layout.sites)
+    sites = read_table(run.layout.sites)
     columns = {f"site_{name}": ("site", sites[name].to_numpy()) for name in ("latitude", "longitude", "withheld")}
     return shown.assign(columns).assign_attrs(channel=mapped, time=str(archive["time"].values[0])[:16])
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lara.figures import style
+from lara.stages.reading import read_csv
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +33,7 @@ def inputs(config: Config, layout: Layout) -> list[Path]:
 
 def gather(run: Run) -> pd.DataFrame:
     """The table of the OSSE, `experiment.osse.osse_table`."""
-    return pd.read_csv(run.layout.osse)
+    return read_csv(run.layout.osse)
 
 
 def draw(table: pd.DataFrame) -> Figure:

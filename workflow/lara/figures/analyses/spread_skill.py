@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lara.figures import style
+from lara.stages.reading import read_dataset
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -41,13 +42,11 @@ def inputs(config: Config, layout: Layout, case: str) -> list[Path]:
 
 def gather(run: Run, case: str) -> xr.Dataset:
     """`ensemble.evaluate` of an ensemble."""
-    import xarray as xr
-
     from lara.stages.experiments import evaluation_begin
     from lara.stages.verification.comparison import block_length
     from lara.verification import ensemble
 
-    sums, begin = xr.load_dataset(run.layout.ensemble_scores(case)), evaluation_begin(run, case)
+    sums, begin = read_dataset(run.layout.ensemble_scores(case)), evaluation_begin(run, case)
     block = block_length(sums.sel(time=slice(begin, None)).sizes["time"], run.config.step_hours)
     return ensemble.evaluate(sums, begin, block, run.generator("bootstrap"))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lara.figures import style
+from lara.stages.reading import read_dataset
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -39,9 +40,7 @@ def gather(run: Run) -> xr.Dataset:
     `<space>_channels`, `<space>_distance` (distance in km), `diagonality`, `shared`, `off_diagonal`, `elements`
     (space); attrs: n, `latent` (the space shown beside model space), `detail` (channels).
     """
-    import xarray as xr
-
-    return xr.load_dataset(run.layout.error_structure)
+    return read_dataset(run.layout.error_structure)
 
 
 def draw(fields: xr.Dataset) -> Figure:

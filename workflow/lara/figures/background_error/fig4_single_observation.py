@@ -9,6 +9,7 @@ import pandas as pd
 
 from lara.figures import style
 from lara.figures.background_error import single_observation
+from lara.stages.reading import read_dataset
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -38,7 +39,7 @@ def gather(run: Run) -> xr.Dataset:
     import xarray as xr
 
     cases = single_observation.cases(run.config)
-    fields = [xr.load_dataset(run.layout.increments(name)) for name in cases]
+    fields = [read_dataset(run.layout.increments(name)) for name in cases]
     joined = xr.concat(fields, pd.Index(cases, name="case"), combine_attrs="drop")
     return joined.assign({f"case_{key}": ("case", [one.attrs[key] for one in fields]) for key in ATTRIBUTES})
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lara.figures import maps, style
+from lara.stages.reading import read_dataset
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -49,9 +50,7 @@ def gather(run: Run, case: str) -> xr.Dataset:
     attrs: `site` (its name), `site_latitude`, `site_longitude` (degrees), `channel` observed ("z500"), `departure`
     y − H(x_b) (SI), `time`.
     """
-    import xarray as xr
-
-    return xr.load_dataset(run.layout.increments(case))
+    return read_dataset(run.layout.increments(case))
 
 
 def draw(fields: xr.Dataset) -> Figure:

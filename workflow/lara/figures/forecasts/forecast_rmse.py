@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lara.figures import style
+from lara.stages.reading import read_dataset
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -30,9 +31,7 @@ def inputs(config: Config, layout: Layout) -> list[Path]:
 
 def gather(run: Run) -> xr.Dataset:
     """`rmse`, `low`, `high` (source, lead_time, channel) of the headline channels over the globe, SI."""
-    import xarray as xr
-
-    found = xr.load_dataset(run.layout.scores("forecasts")).sel(region="globe", drop=True)
+    found = read_dataset(run.layout.scores("forecasts")).sel(region="globe", drop=True)
     return found.sel(channel=list(run.config.verification.headline))
 
 

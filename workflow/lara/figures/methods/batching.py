@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from lara.figures import style
+from lara.stages.reading import read_csv
 from lara.verification.throughput import by_batch
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def inputs(config: Config, layout: Layout) -> list[Path]:
 
 def gather(run: Run) -> pd.DataFrame:
     """The table of `experiment.minimisers.compare_batches`."""
-    return pd.read_csv(run.layout.comparison("batching"))
+    return read_csv(run.layout.comparison("batching"))
 
 
 def draw(table: pd.DataFrame) -> Figure:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from lara.figures import style
+from lara.stages.reading import read_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,7 +30,7 @@ def inputs(config: Config, layout: Layout) -> list[Path]:
 
 def gather(run: Run) -> pd.DataFrame:
     """A row per cycle: time, jb_start, jo_start, jb_end, jo_end (1), evaluations, two_j_over_p (1)."""
-    health = pd.read_parquet(run.layout.health(run.config.verification.reference))
+    health = read_table(run.layout.health(run.config.verification.reference))
     names = {"begin": "time", "2J/p": "two_j_over_p"}
     names |= {f"J{term}_{end}": f"j{term}_{end}" for term in "bo" for end in ("start", "end")}
     return health.rename(columns=names)[[*names.values(), "evaluations"]]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from lara.figures import style
+from lara.stages.reading import read_csv
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,7 +29,7 @@ def inputs(config: Config, layout: Layout) -> list[Path]:
 
 def gather(run: Run) -> pd.DataFrame:
     """A row per job: job, wall_s, processor_s (s), peak_mib (MiB)."""
-    return pd.read_csv(run.layout.costs)
+    return read_csv(run.layout.costs)
 
 
 def draw(table: pd.DataFrame) -> Figure:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from lara.figures import style
+from lara.stages.reading import read_csv
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,7 +32,7 @@ def gather(run: Run) -> pd.DataFrame:
     """Rows of problem, n, observations, package, method, error (1), seconds (s), and `goal`, the error asked for."""
     from lara.stages.benchmarks.peers import GOAL
 
-    return pd.read_csv(run.layout.comparison("linear_gaussian")).assign(goal=GOAL)
+    return read_csv(run.layout.comparison("linear_gaussian")).assign(goal=GOAL)
 
 
 def draw(table: pd.DataFrame) -> Figure:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from lara.figures import style
+from lara.stages.reading import read_csv
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,7 +29,7 @@ def inputs(config: Config, layout: Layout) -> list[Path]:
 
 def gather(run: Run) -> pd.DataFrame:
     """Rows of package, method, filter_rmse, smoother_rmse, stated_rmse (1), processor_seconds (s), times."""
-    return pd.read_csv(run.layout.comparison("lorenz96"))
+    return read_csv(run.layout.comparison("lorenz96"))
 
 
 def draw(table: pd.DataFrame) -> Figure:

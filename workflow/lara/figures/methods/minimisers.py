@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lara.figures import style
+from lara.stages.reading import read_csv
 from lara.verification.convergence import bands, medians, to_within
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def inputs(config: Config, layout: Layout) -> list[Path]:
 
 def gather(run: Run) -> pd.DataFrame:
     """The table of `experiment.minimisers.compare_minimisers`."""
-    return pd.read_csv(run.layout.comparison("minimisers"))
+    return read_csv(run.layout.comparison("minimisers"))
 
 
 def draw(table: pd.DataFrame) -> Figure:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from lara.figures import style
+from lara.stages.reading import read_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,7 +52,7 @@ def _cost(run: Run, name: str) -> dict[str, object]:
     from lara.stages.experiments import evaluation_begin
 
     chosen = run.config.experiments[name]
-    health, timings = (pd.read_parquet(path) for path in (run.layout.health(name), run.layout.timings(name)))
+    health, timings = (read_table(path) for path in (run.layout.health(name), run.layout.timings(name)))
     windows = health.merge(timings, on="begin", validate="many_to_one")
     after = windows[pd.to_datetime(windows["begin"]) >= evaluation_begin(run, name)]
     seconds = float(after["seconds"].median())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from lara.figures import style
+from lara.stages.reading import read_csv
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,7 +42,7 @@ def _tuned(config: Config) -> list[str]:
 
 def gather(run: Run) -> pd.DataFrame:
     """The trials of every search: experiment, stage, factors, log_likelihood, chosen, n."""
-    parts = [pd.read_csv(run.layout.tuning_trials(name)) for name in _tuned(run.config)]
+    parts = [read_csv(run.layout.tuning_trials(name)) for name in _tuned(run.config)]
     return pd.concat(parts, ignore_index=True)
 
 

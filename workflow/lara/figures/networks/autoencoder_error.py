@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lara.figures import style
+from lara.stages.reading import read_dataset
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -35,7 +36,7 @@ def gather(run: Run) -> xr.Dataset:
     """RMSE / std of 24 h changes (1) of `autoencoder` and `pca` (channel); attrs: `n` states, `compression`."""
     import xarray as xr
 
-    errors = xr.load_dataset(run.layout.network_scores(run.config.shown_autoencoder))
+    errors = read_dataset(run.layout.network_scores(run.config.shown_autoencoder))
     scaled = {"autoencoder": errors["rmse"], "pca": errors["pca_rmse"]}
     fields = xr.Dataset({key: value / errors["change_std"] for key, value in scaled.items()})
     return fields.assign_attrs(n=errors.attrs["samples"], compression=errors.attrs["compression"])

@@ -10,6 +10,7 @@ import pandas as pd
 
 from lara.depends.inputs import Inputs
 from lara.figures import style
+from lara.stages.reading import read_dataset
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -52,7 +53,7 @@ def gather(run: Run) -> xr.Dataset:
     table = paired_table.compare(run, names, reference).rename(columns={"method": "experiment"})
     scores = table.set_index(["experiment", "channel", "lead_days"])[SCORES].to_xarray()
     scores = scores.sel(experiment=names, channel=list(run.config.verification.headline))
-    errors = [xr.load_dataset(run.layout.network_scores(run.config.experiments[name].space)) for name in names]
+    errors = [read_dataset(run.layout.network_scores(run.config.experiments[name].space)) for name in names]
     ratios = [(one["rmse"] / one["change_std"]).rename(channel="held_out") for one in errors]
     fields = scores.assign(reconstruction=xr.concat(ratios, pd.Index(names, name="experiment")))
     counted = {"reference": reference, "samples": int(errors[0].attrs["samples"])}

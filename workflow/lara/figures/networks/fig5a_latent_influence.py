@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lara.figures import style
+from lara.stages.reading import read_dataset
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -30,9 +31,7 @@ def inputs(config: Config, layout: Layout) -> list[Path]:
 
 def gather(run: Run) -> xr.Dataset:
     """`mean` and `variance` (latent, channel) of the decoded change; attrs: n pairs."""
-    import xarray as xr
-
-    return xr.load_dataset(run.layout.latent_space("fig5a_latent_influence"))
+    return read_dataset(run.layout.latent_space("fig5a_latent_influence"))
 
 
 def draw(fields: xr.Dataset) -> Figure:

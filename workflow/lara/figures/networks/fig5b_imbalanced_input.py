@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lara.figures import maps, style
+from lara.stages.reading import read_dataset
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -31,9 +32,7 @@ def inputs(config: Config, layout: Layout) -> list[Path]:
 
 def gather(run: Run) -> xr.Dataset:
     """`fields` (kind, channel, latitude, longitude), SI; `restored` (channel; 1); attrs: time."""
-    import xarray as xr
-
-    return xr.load_dataset(run.layout.latent_space("fig5b_imbalanced_input"))
+    return read_dataset(run.layout.latent_space("fig5b_imbalanced_input"))
 
 
 def draw(fields: xr.Dataset) -> Figure:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lara.figures import maps, style
+from lara.stages.reading import read_dataset
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -33,9 +34,7 @@ def inputs(config: Config, layout: Layout) -> list[Path]:
 
 def gather(run: Run) -> xr.Dataset:
     """`response` (part, latitude, longitude), SI; attrs: channel, times, correlation, error."""
-    import xarray as xr
-
-    return xr.load_dataset(run.layout.latent_space("fig6a_affine"))
+    return read_dataset(run.layout.latent_space("fig6a_affine"))
 
 
 def draw(fields: xr.Dataset) -> Figure:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from lara.depends.inputs import Inputs
 from lara.figures import style
+from lara.stages.reading import read_dataset
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,13 +47,12 @@ def gather(run: Run) -> pd.DataFrame:
 
 
 def _row(run: Run, name: str) -> dict[str, object]:
-    import xarray as xr
 
     from lara.stages.covariance import background_error
     from lara.verification.correlation import mean_off_diagonal
 
     space = run.config.experiments[name].space
-    errors, b = xr.load_dataset(run.layout.network_scores(space)), background_error.load(run, space)
+    errors, b = read_dataset(run.layout.network_scores(space)), background_error.load(run, space)
     chosen = [c.name for c in run.channels.channels if c.variable in DYNAMICAL]
     ratio = (errors["rmse"] / errors["change_std"]).sel(channel=chosen)
     return {
@@ -68,15 +68,13 @@ def _row(run: Run, name: str) -> dict[str, object]:
 
 def _analysis_error(run: Run, name: str) -> dict[str, object]:
     """RMSE of the analyses of an experiment after the spin-up, with its interval."""
-    import xarray as xr
-
     from lara.stages.experiments import evaluation_begin
     from lara.stages.verification.comparison import block_length
     from lara.verification import scores
     from lara.verification.significance import rmse_interval
 
     channel = run.config.verification.headline[0]
-    sums = xr.load_dataset(run.layout.scores(name)).sel(kind="analysis", region="globe", channel=[channel], drop=True)
+    sums = read_dataset(run.layout.scores(name)).sel(kind="analysis", region="globe", channel=[channel], drop=True)
     squares = (scores.finish(sums)["rmse"] ** 2).sel(time=slice(evaluation_begin(run, name), None))
     block = block_length(squares.sizes["time"], run.config.step_hours)
     interval = rmse_interval(squares, block, run.generator("bootstrap"), "time").isel(channel=0)

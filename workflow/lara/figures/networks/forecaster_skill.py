@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lara.figures import style
+from lara.stages.reading import read_dataset
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -32,11 +33,9 @@ def inputs(config: Config, layout: Layout) -> list[Path]:
 
 def gather(run: Run) -> xr.Dataset:
     """`ratio` (lead_time, channel) of the RMSE to that of persistence (1); attrs: `n` forecasts."""
-    import xarray as xr
-
     from lara.stages.run import hours
 
-    errors = xr.load_dataset(run.layout.network_scores("forecaster"))
+    errors = read_dataset(run.layout.network_scores("forecaster"))
     leads = [hours(h) for h in LEADS if hours(h) in errors["lead_time"].values]
     ratio = (errors["rmse"] / errors["persistence_rmse"]).sel(lead_time=leads).rename("ratio")
     return ratio.to_dataset().assign_attrs(n=errors.attrs["samples"])

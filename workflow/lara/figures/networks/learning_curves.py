@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from lara.figures import style
+from lara.stages.reading import read_csv
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +35,7 @@ def _trained(config: Config) -> list[str]:
 def gather(run: Run) -> pd.DataFrame:
     """Rows of every curve: network, curve ("training" or "validation"), step, loss (1), learning_rate."""
     parts = [
-        pd.read_csv(path).assign(network=name, curve=path.stem)
+        read_csv(path).assign(network=name, curve=path.stem)
         for name in _trained(run.config)
         for path in run.layout.curves(name)
     ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from lara.figures import style
+from lara.stages.reading import read_csv
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +31,7 @@ def inputs(config: Config, layout: Layout) -> list[Path]:
 
 def gather(run: Run) -> pd.DataFrame:
     """`innovations.by_level` of the reference experiment."""
-    return pd.read_csv(run.layout.innovations(run.config.verification.reference))
+    return read_csv(run.layout.innovations(run.config.verification.reference))
 
 
 def draw(departures: pd.DataFrame) -> Figure:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from lara.figures import style
+from lara.stages.reading import read_csv, read_dataset
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -38,12 +37,10 @@ def gather(run: Run) -> xr.Dataset:
     `trend_per_year`, `low`, `high` (experiment, quantity, of; SI per year), of days after the spin-up; attrs: `n` days,
     `joined` (where streams join).
     """
-    import xarray as xr
-
     from lara.figures import gathering
 
-    series = xr.load_dataset(run.layout.production("series.nc"))[["mean", "truth"]]
-    trends = pd.read_csv(run.layout.production("trends.csv"))
+    series = read_dataset(run.layout.production("series.nc"))[["mean", "truth"]]
+    trends = read_csv(run.layout.production("trends.csv"))
     means = trends[trends["quantity"].str.startswith(MEAN)]
     means = means.assign(quantity=means["quantity"].str.removeprefix(MEAN)).set_index(["experiment", "quantity", "of"])
     found = series.merge(means[["trend_per_year", "low", "high"]].to_xarray(), join="left")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lara.figures import style
+from lara.stages.reading import read_dataset
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -34,13 +35,11 @@ def inputs(config: Config, layout: Layout) -> list[Path]:
 
 def gather(run: Run) -> xr.Dataset:
     """`rmse` (experiment, time, channel) of days, SI; attrs: `evaluation_begin`, `joined` (where streams join)."""
-    import xarray as xr
-
     from lara.figures import gathering
     from lara.stages.experiments import evaluation_begin
 
     begin = evaluation_begin(run, run.config.suite("production")[0])
-    series = xr.load_dataset(run.layout.production("series.nc"))[["rmse"]]
+    series = read_dataset(run.layout.production("series.nc"))[["rmse"]]
     return series.assign_attrs(evaluation_begin=str(begin)[:16], joined=gathering.joined(run))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lara.figures import style
+from lara.stages.reading import read_dataset
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -34,9 +35,7 @@ def inputs(config: Config, layout: Layout) -> list[Path]:
 
 def gather(run: Run) -> xr.Dataset:
     """`difference` (join, elapsed, channel) over what attribute `of` names, `error_change` (join, offset, channel)."""
-    import xarray as xr
-
-    return xr.load_dataset(run.layout.production("seams.nc"))
+    return read_dataset(run.layout.production("seams.nc"))
 
 
 def draw(fields: xr.Dataset) -> Figure:

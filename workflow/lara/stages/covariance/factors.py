@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
 from lara.config import Factors
+from lara.stages.reading import read_record
 from lara.stages.run import Run
 
 
@@ -19,4 +18,4 @@ def factors(run: Run, name: str) -> Factors:
     path = run.layout.tuning(name)
     if not path.exists():
         raise FileNotFoundError(f"factors {path} of experiment '{name}' do not exist: run `snakemake {path}`")
-    return Factors.model_validate(json.loads(path.read_text()))
+    return Factors.model_validate(read_record(path))

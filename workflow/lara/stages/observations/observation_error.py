@@ -18,12 +18,12 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-import xarray as xr
 from jaxtyping import Float
 from torch import Tensor
 
 from lara.config import Experiment
 from lara.observations.batches import ObservationBatch
+from lara.stages.reading import read_dataset
 from lara.stages.run import Run
 
 
@@ -36,13 +36,13 @@ def representation(run: Run, chosen: Experiment) -> Float[np.ndarray, " channel"
     """s_rep, SI."""
     if chosen.autoencoder is None:
         return np.zeros(len(run.channels))
-    return xr.load_dataset(run.layout.errors(chosen.autoencoder))["representation_error"].values
+    return read_dataset(run.layout.errors(chosen.autoencoder))["representation_error"].values
 
 
 def model_error(run: Run, chosen: Experiment) -> Float[np.ndarray, "slot channel"]:
     """s_mod, SI, zero at the first slot."""
     leads = np.arange(chosen.slots) * (chosen.slot_hours // run.config.step_hours)
-    return xr.load_dataset(run.layout.errors("forecaster"))["model_error"].values[leads]
+    return read_dataset(run.layout.errors("forecaster"))["model_error"].values[leads]
 
 
 def beyond_instrument(run: Run, chosen: Experiment) -> Float[Tensor, "slot channel"]:

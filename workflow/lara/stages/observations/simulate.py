@@ -11,14 +11,15 @@ from lara.observations.network import draw_network
 from lara.observations.simulate import simulate
 from lara.stages.observations.observation_error import instrument
 from lara.stages.observations.stretches import slots_of, stretches
+from lara.stages.reading import read_table
 from lara.stages.run import Run
 from lara.stages.states import RunWithStates
+from lara.stages.writing import write_table
 
 
 def write_sites(run: Run) -> None:
     """Write the observing network."""
-    run.layout.sites.parent.mkdir(parents=True, exist_ok=True)
-    draw_sites(run).to_parquet(run.layout.sites, index=False)
+    write_table(draw_sites(run), run.layout.sites)
 
 
 def draw_sites(run: Run) -> pd.DataFrame:
@@ -39,6 +40,6 @@ def simulate_observations(run: RunWithStates, label: str) -> Iterator[pd.DataFra
     """Observations at the slots of a month of a dataset, some days after another."""
     dataset, _, slots = slots_of(run, label)
     truth = run.store(dataset, slots[0], slots[-1] + run.step)
-    sites, std = pd.read_parquet(run.layout.sites), instrument(run)
+    sites, std = read_table(run.layout.sites), instrument(run)
     for times in stretches(slots):
         yield simulate(truth, sites, times, std, run.config.seed)

@@ -1,8 +1,9 @@
 """Checkpoints of a cycling job: its work so far, on disk, so that a killed job resumes from the last one.
 
 A folder holds `ledger.jsonl`, one line per window as soon as it is analysed; feedback and members in parts, one per
-checkpoint; and `checkpoint.safetensors`, written last. Whatever is newer than the checkpoint is made again. Results
-are gathered from these parts by killed and unkilled jobs alike, so that both leave the same bytes.
+checkpoint; and `checkpoint.safetensors`, written last, with size and digest of all that it stands on. Whatever is newer
+than the checkpoint is made again; where something older is missing or has changed, all is. Results are gathered from
+these parts by killed and unkilled jobs alike, so that both leave the same bytes.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import xarray as xr
 from lara import receipts
 from lara.assimilation.cycle import Start
 from lara.observations import table as tables
+from lara.stages.reading import read_dataset
 from lara.stages.reanalysis import restart as restarts
 from lara.stages.reanalysis.restart import Restart, RestartError
 from lara.stages.writing import write_dataset
@@ -41,6 +43,7 @@ class Journal:
     identity: str
     _feedback: list[pd.DataFrame] = field(default_factory=list)
     _members: list[xr.DataArray] = field(default_factory=list)
+    _notes: dict[str, list[Any]] = field(default_factory=dict)  # what the last checkpoint stands on
 
     def resume(self, device: torch.device) -> Restart | None:
         """The last checkpoint, with all that is newer removed; None, and an empty folder, where there is none."""
@@ -52,11 +55,11 @@ class Journal:
         if found is None:
             self.clear()
             return None
-        for part in self._parts("feedback", "members"):
-            if _number(part) > found.done:
-                part.unlink()
-        kept = (self.folder / LEDGER).read_bytes().splitlines(keepends=True)[: found.done]
-        receipts.write_bytes(self.folder / LEDGER, b"".join(kept))
+        self._notes = dict(found.notes)
+        for file in self.folder.iterdir():
+            if file.name not in (*found.notes, CHECKPOINT):
+                file.unlink()
+        receipts.write_bytes(self.folder / LEDGER, self._ledger(found.notes))
         return found
 
     def add(
@@ -72,25 +75,33 @@ class Journal:
         if members is not None:
             self._members.append(members)
 
-    def checkpoint(self, done: int, start: Start) -> None:
-        """Write what waits, then where to go on after `done` windows."""
-        tables.write_feedback(self._feedback, self._part("feedback", done, "parquet"))
-        receipts.sync(self._part("feedback", done, "parquet"))
+    def checkpoint(self, done: int, start: Start, failed: int = 0) -> None:
+        """Write what waits, then where to go on after `done` windows, of which the last `failed` failed."""
+        fresh = [self._part("feedback", done, "parquet")]
+        tables.write_feedback(self._feedback, fresh[0])
         if self._members:
-            path = self._part("members", done, "nc")
-            write_dataset(xr.concat(self._members, "time").to_dataset(), path)
-            receipts.sync(path)
-        restarts.save(self.folder / CHECKPOINT, Restart(done, start), self.identity)
+            fresh.append(self._part("members", done, "nc"))
+            write_dataset(xr.concat(self._members, "time").to_dataset(), fresh[1])
+        self._notes |= receipts.describe([self.folder / LEDGER, *fresh], self.folder)
+        restarts.save(self.folder / CHECKPOINT, Restart(done, start, failed, self._notes), self.identity)
         self._feedback.clear()
         self._members.clear()
 
     def load(self, device: torch.device) -> Restart:
-        """The last checkpoint. RestartError where there is none, or one of something else."""
-        return restarts.load(self.folder / CHECKPOINT, self.identity, device)
+        """The last checkpoint, and all it stands on found whole. RestartError naming what is not, or is of others."""
+        found = restarts.load(self.folder / CHECKPOINT, self.identity, device)
+        parts = {name: note for name, note in found.notes.items() if name != LEDGER}
+        faults = receipts.problems(parts, self.folder)
+        if receipts.digest(self._ledger(found.notes)) != found.notes[LEDGER][1]:
+            faults.append(f"{self.folder / LEDGER} is missing or has changed")
+        if faults:
+            raise RestartError(f"{faults[0]} ({len(faults)} such files): the same command begins anew")
+        return found
 
     def clear(self) -> None:
         """Begin with an empty folder."""
         self.discard()
+        self._notes.clear()
         self.folder.mkdir(parents=True)
 
     def discard(self) -> None:
@@ -105,7 +116,7 @@ class Journal:
 
     def members(self) -> xr.Dataset:
         """What was kept of members up to the last checkpoint."""
-        return xr.concat([xr.load_dataset(part) for part in self._parts("members")], "time")
+        return xr.concat([read_dataset(part) for part in self._parts("members")], "time")
 
     def ledger(self) -> pd.DataFrame:
         """One row per window and member."""
@@ -122,19 +133,31 @@ class Journal:
     def _part(self, kind: str, done: int, suffix: str) -> Path:
         return self.folder / f"{kind}-{done:08d}.{suffix}"
 
-    def _parts(self, *kinds: str) -> list[Path]:
-        return sorted(part for kind in kinds for part in self.folder.glob(f"{kind}-*.*") if part.suffix != ".part")
+    def _parts(self, kind: str) -> list[Path]:
+        """Parts of a kind that the last checkpoint stands on, in order."""
+        return [self.folder / name for name in sorted(self._notes) if name.startswith(f"{kind}-")]
+
+    def _ledger(self, notes: dict[str, list[Any]]) -> bytes:
+        """The ledger as long as it was at a checkpoint; shorter where it is cut off or missing."""
+        path = self.folder / LEDGER
+        return path.read_bytes()[: notes[LEDGER][0]] if path.exists() else b""
 
 
 def ledger_lines(folder: Path) -> list[dict[str, Any]]:
-    """Lines of the ledger in a folder that are whole; the last of a running job may not be."""
+    """Lines of the ledger in a folder that are whole; the last of a running job may not be.
+
+    ValueError naming one that is damaged.
+    """
     path = folder / LEDGER
     raw = path.read_bytes() if path.exists() else b""
-    return [json.loads(line) for line in raw.splitlines(keepends=True) if line.endswith(b"\n")]
+    return [_line(path, n, line) for n, line in enumerate(raw.splitlines(keepends=True)) if line.endswith(b"\n")]
 
 
-def _number(part: Path) -> int:
-    return int(part.stem.split("-")[1])
+def _line(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        return dict(json.loads(line))
+    except (ValueError, TypeError) as fault:
+        raise ValueError(f"{path}, line {number + 1}, is damaged ({fault}): the job begins anew") from None
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

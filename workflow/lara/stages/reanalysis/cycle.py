@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import resource
 import time as clock
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,10 @@ import torch
 from torch import Tensor
 
 from lara import locks, receipts, store
-from lara.assimilation import health
+from lara.assimilation import FAILED, health
 from lara.assimilation.analysis import Analysis
 from lara.assimilation.cycle import Start, cycle, next_start
+from lara.assimilation.failure import Forgiving
 from lara.assimilation.window import Window
 from lara.layout import Cycled
 from lara.observations import table as tables
@@ -113,42 +115,54 @@ class _Job:
         r = [factors(self.run, name).observation] * chosen.members
         read = ObservationReader(self.run, name, chosen.dataset, r, chosen.members > 1)
         analyst = analyst_of(self.run, name, self.stretch.first)
-        restart = self._resume() or Restart(0, self._start(analyst))
-        number = restart.done
+        restart = self._resume() or replace(self._start(analyst), done=0)
+        guard = Forgiving(analyst.method, analyst.step, self._healthy, chosen.forgiven, restart.failed)
+        analyst, number = replace(analyst, method=guard), restart.done
         for analyses, seconds in _timed(analyse(self.run, analyst, windows[number:], restart.start, read)):
             self._keep(number, analyses, read.feedback(analyses[0]), seconds)
             number += 1
             if number % self.run.config.production.checkpoint_every == 0 or number == len(windows):
                 following = analyses[0].window.following(chosen.overlap)
                 start = next_start(analyses, following, analyst.step, analyst.disturb)
-                self.journal.checkpoint(number, start)
+                self.journal.checkpoint(number, start, guard.failed)
             report(number, len(windows), analyses[0])
 
     def finish(self) -> None:
         """Seal the archive and write the tables; the notes go last."""
-        files = self.stretch.files
+        files, last = self.stretch.files, self.journal.load(self.run.device)
         self.lock.require()
-        store.seal_archive(files.archive)
+        ledger = self.journal.ledger()
+        store.seal_archive(files.archive, self._failed_times(ledger))
         tables.write_feedback(self.journal.feedback(), files.feedback)
-        write_table(self.journal.ledger(), files.health)
+        write_table(ledger, files.health)
         write_table(self.journal.costs(), files.timings)
         if self.run.config.experiments[self.stretch.name].has_spread:
             write_dataset(self.journal.members(), files.members)
         if self.stretch.chained:
-            restarts.save(files.restart, self.journal.load(self.run.device), self.chain)
+            restarts.save(files.restart, replace(last, notes={}), self.chain)
         self.journal.discard()
 
-    def _start(self, analyst: Analyst) -> Start:
+    def _failed_times(self, ledger: pd.DataFrame) -> np.ndarray:
+        """Times that the windows which failed publish."""
+        begins = ledger.loc[ledger["reason"] == FAILED, "begin"].to_numpy()
+        failed = [window.fresh for window in self.stretch.windows if window.begin in begins]
+        return np.concatenate([np.empty(0, "datetime64[ns]"), *failed])
+
+    def _healthy(self, analysis: Analysis) -> None:
+        health.require_healthy(analysis, self.run.config.minimiser.worst_reduction)
+
+    def _start(self, analyst: Analyst) -> Restart:
+        """Where the stretch before ended, or the start of the first."""
         if self.stretch.before is None:
-            return analyst.start
-        return restarts.load(self.stretch.before, self.chain, self.run.device).start
+            return Restart(0, analyst.start)
+        return restarts.load(self.stretch.before, self.chain, self.run.device)
 
     def _resume(self) -> Restart | None:
         """The last checkpoint, if what was archived up to it is whole; otherwise None and an empty archive."""
         archive, found = self.stretch.files.archive, self.journal.resume(self.run.device)
         if found is not None:
             try:
-                self._lay_out()
+                self._lay_out(store.restore_archive)
                 store.require_written(archive, self.stretch.position(found.done))
             except store.StoreError as fault:
                 _LOG.warning("cycling begins anew: %s", fault)
@@ -157,14 +171,14 @@ class _Job:
                 _LOG.warning("%s goes on after window %d of %d", archive, found.done, len(self.stretch.windows))
                 return found
         store.discard_archive(archive)
-        self._lay_out()
+        self._lay_out(store.create_archive)
         return None
 
-    def _lay_out(self) -> None:
+    def _lay_out(self, make: Callable[..., None]) -> None:
         """The archive, empty or as a killed job left it."""
         run, name, times = self.run, self.stretch.name, archive_times(self.stretch.windows)
         spread, made_of = run.config.experiments[name].has_spread, provenance(run, name, self.stretch.windows)
-        store.create_archive(self.stretch.files.archive, run.grid, run.channels, times, made_of, spread=spread)
+        make(self.stretch.files.archive, run.grid, run.channels, times, made_of, spread=spread)
 
     def _keep(self, number: int, analyses: Sequence[Analysis], feedback: pd.DataFrame, seconds: float) -> None:
         """Write a window's states to the archive and the rest to the journal."""
@@ -181,13 +195,9 @@ class _Job:
 def analyse(
     run: RunWithNetworks, analyst: Analyst, windows: Sequence[Window], start: Start, read: ObservationReader
 ) -> Iterator[list[Analysis]]:
-    """Analyses of the windows by member, each proved healthy before it is handed on."""
-    if not windows:
-        return
-    for analyses in cycle(windows, start, read, analyst.method, analyst.step, analyst.disturb):
-        for analysis in analyses:
-            health.require_healthy(analysis, run.config.minimiser.worst_reduction)
-        yield analyses
+    """Analyses of the windows by member."""
+    if windows:
+        yield from cycle(windows, start, read, analyst.method, analyst.step, analyst.disturb)
 
 
 def archived(analyses: Sequence[Analysis], members: Tensor | None) -> dict[str, np.ndarray]:
@@ -209,9 +219,11 @@ def window_members(analyses: Sequence[Analysis]) -> Tensor | None:
 
 def ledger_rows(analyses: Sequence[Analysis], feedback: pd.DataFrame) -> list[dict[str, object]]:
     """The health of every member, and what became of its data by reason."""
+    found = analyses[0].degrees_of_freedom or (degrees_of_freedom(analyses) if analyses[0].assimilated else math.nan)
     shared = {
-        "degrees_of_freedom": analyses[0].degrees_of_freedom or degrees_of_freedom(analyses),
+        "degrees_of_freedom": found,
         **{f"n: {reason}": int(count) for reason, count in feedback["reason"].value_counts().items()},
+        **({"failure": analyses[0].failure} if analyses[0].failure else {}),
     }
     return [{"member": number, **health.row(analysis), **shared} for number, analysis in enumerate(analyses)]
 

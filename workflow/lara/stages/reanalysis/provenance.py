@@ -41,13 +41,15 @@ def observed(run: Run, name: str, windows: Sequence[Window]) -> dict[str, str]:
 def identity(run: Run, name: str, first: Window) -> str:
     """Digest of all that cycling from a first window depends on beyond what is observed: settings, inputs and code.
 
-    So a stream that grows goes on from the restart it left. FileNotFoundError naming an input that is not there.
+    The settings are those that the rules plan by, so that a key which makes a restart another makes its chunk again. A
+    stream that grows goes on from the restart it left. FileNotFoundError naming an input that is not there.
     """
     scheme, chosen = Inputs(run.config, run.layout).scheme(name), run.config.experiments[name]
     start = first.begin - hours(chosen.background_hours)
     content = {
-        "archive": _shared(run, name),
-        "scheme": [receipts.digest(path) for path in scheme],
+        "settings": Settings(run.config).cycled(name),
+        "factors": stated(factors(run, name)),
+        "inputs": [receipts.digest(path) for path in scheme],
         "truth": store.content_digest(run.layout.dataset(chosen.dataset), start, start + run.step),
         "code": code_digest(*STAGE),
         "first": str(first),

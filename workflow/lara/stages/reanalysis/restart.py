@@ -2,14 +2,14 @@
 
 Backgrounds of all members, the curvature pairs (s, y) and the diagonal that L-BFGS carries from window to window,
 how many windows are done, and the digest of all the result depends on. Random streams belong to identities
-(`Run.generator`), so no generator has a state to keep. safetensors with its description as JSON, and a digest.
+(`Run.generator`), so no generator has a state to keep. safetensors with its description as JSON, and a digest of both.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,16 @@ class RestartError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Restart:
-    """Where cycling goes on: `done` windows are behind, `start` is what the next one starts from."""
+    """Where cycling goes on: `done` windows are behind, `start` is what the next one starts from.
+
+    failed: how many of them, the last ones, failed in a row. notes: size and digest of each file that stands for what
+    is behind, by name; none in what one job leaves to another.
+    """
 
     done: int
     start: Start
+    failed: int = 0
+    notes: dict[str, list[Any]] = field(default_factory=dict)
 
 
 def save(path: Path, restart: Restart, identity: str) -> None:
@@ -43,9 +49,11 @@ def save(path: Path, restart: Restart, identity: str) -> None:
     description = {
         "identity": identity,
         "done": restart.done,
+        "failed": restart.failed,
+        "notes": restart.notes,
         "memories": [note for _, note in memories] if restart.start.memories is not None else None,
-        "digest": _digest(stored),
     }
+    description["digest"] = _digest(description, stored)
     receipts.write_bytes(path, serialise(stored, {"description": json.dumps(description, sort_keys=True)}))
 
 
@@ -55,18 +63,19 @@ def load(path: Path, identity: str, device: torch.device) -> Restart:
         raise RestartError(f"restart {path} does not exist: run the job before, which leaves it")
     try:
         with safe_open(path, framework="pt") as file:
-            description = json.loads((file.metadata() or {}).get("description", "{}"))
+            description = dict(json.loads((file.metadata() or {}).get("description", "{}")))
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, ValueError) as fault:
+    except (SafetensorError, OSError, ValueError, TypeError) as fault:
         raise RestartError(f"restart {path} cannot be read ({fault}): delete it and rerun the job before") from None
-    if description.get("digest") != _digest(tensors):
+    if description.pop("digest", None) != _digest(description, tensors):
         raise RestartError(f"restart {path} has changed since it was written: delete it and rerun the job before")
     if description["identity"] != identity:
         raise RestartError(
             f"restart {path} is of other settings, inputs or code ({description['identity']}, not {identity}): "
             "rerun the job before"
         )
-    return Restart(description["done"], _start(tensors, description["memories"], device))
+    start = _start(tensors, description["memories"], device)
+    return Restart(description["done"], start, description["failed"], description["notes"])
 
 
 def _memory(member: int, memory: Any) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
@@ -97,8 +106,9 @@ def _pairs(tensors: dict[str, Tensor], member: int, note: dict[str, Any] | None)
     return Pairs.of(note["history"], pairs, tensors.get(f"diagonal.{member}"))
 
 
-def _digest(tensors: dict[str, Tensor]) -> str:
-    return receipts.digest(b"".join(_parts(tensors)))
+def _digest(description: dict[str, Any], tensors: dict[str, Tensor]) -> str:
+    said = json.dumps(description, sort_keys=True).encode()
+    return receipts.digest(b"".join([said, *_parts(tensors)]))
 
 
 def _parts(tensors: dict[str, Tensor]) -> Iterator[bytes]:

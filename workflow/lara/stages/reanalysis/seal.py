@@ -8,6 +8,7 @@ import xarray as xr
 
 from lara import locks, store
 from lara.observations import table as tables
+from lara.stages.reading import read_dataset, read_table
 from lara.stages.reanalysis.provenance import archive_times
 from lara.stages.reanalysis.streams import files_of, published, stretch
 from lara.stages.run import Run
@@ -27,7 +28,7 @@ def seal_archive(run: Run, name: str) -> None:
     with locks.held(files.lock, "wait for it to end"):
         store.assemble_archive(files.archive, [part.archive for part in parts], run.grid, run.channels, times)
         tables.write_feedback((rows for part in parts for rows in tables.feedback_parts(part.feedback)), files.feedback)
-        write_table(pd.concat([pd.read_parquet(part.health) for part in parts], ignore_index=True), files.health)
-        write_table(pd.concat([pd.read_parquet(part.timings) for part in parts], ignore_index=True), files.timings)
+        write_table(pd.concat([read_table(part.health) for part in parts], ignore_index=True), files.health)
+        write_table(pd.concat([read_table(part.timings) for part in parts], ignore_index=True), files.timings)
         if run.config.experiments[name].has_spread:
-            write_dataset(xr.concat([xr.load_dataset(part.members) for part in parts], "time"), files.members)
+            write_dataset(xr.concat([read_dataset(part.members) for part in parts], "time"), files.members)

@@ -9,7 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from lara import locks
+from lara.assimilation import FAILED
 from lara.stages.experiments import all_windows
+from lara.stages.reading import read_table
 from lara.stages.reanalysis.checkpoints import ledger_lines
 from lara.stages.reanalysis.cycle import Stretch
 from lara.stages.reanalysis.streams import stretch
@@ -26,10 +28,11 @@ def tell(run: Run) -> str:
 def status(run: Run) -> pd.DataFrame:
     """One row per stream that has begun or is to be cycled: windows done, last valid time, speed, time left, state.
 
-    Time left is that of the stream's chain of jobs at its recent speed, queueing not counted.
+    `failed` windows are those whose background was published. Time left is that of the stream's chain of jobs at its
+    recent speed, queueing not counted.
     """
     rows = [_row(run, name, stream, parts) for name, stream, parts in _streams(run)]
-    columns = ["experiment", "stream", "windows", "of", "last_time", "per_hour", "hours_left", "state"]
+    columns = ["experiment", "stream", "windows", "of", "failed", "last_time", "per_hour", "hours_left", "state"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -49,12 +52,16 @@ def _streams(run: Run) -> Iterator[tuple[str, str, list[tuple[str, Stretch]]]]:
 
 
 def _row(run: Run, name: str, stream: str, parts: Sequence[tuple[str, Stretch]]) -> dict[str, object]:
-    done, seconds, last, state = 0, [], None, "waiting"
+    done, failed, seconds, last, state = 0, 0, [], None, "waiting"
     for label, part in parts:
-        count, spent = _progress(part)
+        try:
+            count, bad, spent = _progress(part)
+        except ValueError as fault:
+            state = f"unknown; {fault}"
+            continue
         if not count and not part.files.lock.exists():
             continue
-        done += count
+        done, failed = done + count, failed + bad
         seconds += spent
         last = part.windows[count - 1].slots[-1] if count else last
         state = _state(run, label, part, count)
@@ -66,6 +73,7 @@ def _row(run: Run, name: str, stream: str, parts: Sequence[tuple[str, Stretch]])
         "stream": stream,
         "windows": done,
         "of": total,
+        "failed": failed,
         "last_time": "-" if last is None else str(last)[:16],
         "per_hour": rate,
         "hours_left": (total - done) / rate,
@@ -73,12 +81,19 @@ def _row(run: Run, name: str, stream: str, parts: Sequence[tuple[str, Stretch]])
     }
 
 
-def _progress(part: Stretch) -> tuple[int, list[float]]:
-    """Windows that a job has analysed, and the seconds each took."""
-    if part.files.archive_receipt.exists() and part.files.timings.exists():
-        return len(part.windows), pd.read_parquet(part.files.timings)["seconds"].tolist()
-    lines = ledger_lines(part.files.work)
-    return len(lines), [line["costs"]["seconds"] for line in lines]
+def _progress(part: Stretch) -> tuple[int, int, list[float]]:
+    """Windows that a job has analysed, how many of them failed, and the seconds each took.
+
+    ValueError where what tells of it is damaged.
+    """
+    files = part.files
+    if files.archive_receipt.exists() and files.timings.exists() and files.health.exists():
+        health = read_table(files.health)
+        bad = health.loc[health["reason"] == FAILED, "begin"].nunique()
+        return len(part.windows), bad, read_table(files.timings)["seconds"].tolist()
+    lines = ledger_lines(files.work)
+    bad = sum(line["rows"][0]["reason"] == FAILED for line in lines)
+    return len(lines), bad, [line["costs"]["seconds"] for line in lines]
 
 
 def _state(run: Run, label: str, part: Stretch, count: int) -> str:

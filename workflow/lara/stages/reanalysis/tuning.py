@@ -11,7 +11,6 @@ rejected, so that every trial is scored on the same data.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -20,7 +19,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lara import receipts
 from lara.assimilation.analysis import Analysis
 from lara.assimilation.cycle import Start, assimilate, cycle
 from lara.assimilation.window import Window
@@ -31,6 +29,7 @@ from lara.stages.observations.reader import ObservationReader
 from lara.stages.reanalysis.first_background import first_background
 from lara.stages.reanalysis.variational import scheme
 from lara.stages.run import Run, hours, time
+from lara.stages.writing import write_csv, write_record
 
 Progress = Callable[[int, int, str], None]
 FINER = (0.55, 1.0, 1.8)  # of the best factor on B, in the last stage
@@ -47,13 +46,11 @@ def tune_experiment(run: RunWithNetworks, name: str, progress: Progress) -> None
         winner = int(table["log_likelihood"].argmax())
         best, last = trials[winner], number == len(plan) - 1
         tables.append(table.assign(stage=number + 1, chosen=last & (np.arange(len(table)) == winner)))
-    path = run.layout.tuning(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
     scored = pd.concat(tables, ignore_index=True).rename(columns={"background": "scale"}).assign(experiment=name)
     if run.config.experiments[name].autoencoder is not None:
         scored["length"] = np.nan
-    scored.to_csv(run.layout.tuning_trials(name), index=False)
-    receipts.write_bytes(path, (json.dumps(best.model_dump(), indent=2) + "\n").encode())
+    write_csv(scored, run.layout.tuning_trials(name))
+    write_record(best.model_dump(), run.layout.tuning(name))
 
 
 def _report(progress: Progress, stage: int, stages: int, done: int, total: int) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from lara.stages.experiments import evaluation_begin
+from lara.stages.reading import read_dataset
 from lara.stages.run import Run
 from lara.verification import scores
 from lara.verification.significance import rmse_difference
@@ -19,7 +20,7 @@ DAYS_PER_BLOCK = 5
 def all_sums(run: Run) -> xr.Dataset:
     """Sums (experiment, kind, time, channel) of every experiment of the default suite; ValueError when times differ."""
     names = run.config.suite("reanalysis")
-    parts = [xr.load_dataset(run.layout.scores(name)).sel(region="globe", drop=True) for name in names]
+    parts = [read_dataset(run.layout.scores(name)).sel(region="globe", drop=True) for name in names]
     return xr.concat(parts, pd.Index(names, name="experiment"), join="exact")
 
 

@@ -6,6 +6,7 @@ import pandas as pd
 import xarray as xr
 
 from lara.stages.experiments import evaluation_begin
+from lara.stages.reading import read_dataset
 from lara.stages.run import Run
 from lara.stages.states import RunWithStates
 from lara.stages.writing import write_csv, write_dataset
@@ -21,7 +22,7 @@ def write_ensemble_scores(run: RunWithStates, name: str) -> None:
 
 def score_ensemble(run: RunWithStates, name: str) -> xr.Dataset:
     """Sums for the scores of an ensemble's members by region and time, at the headline channels."""
-    members = xr.load_dataset(run.layout.members(name))["analysis"]
+    members = read_dataset(run.layout.members(name))["analysis"]
     times = members["time"].values
     positions = [run.channels.position(str(channel)) for channel in members["channel"].values]
     truth = run.store(run.config.experiments[name].dataset).at(times)[:, positions]

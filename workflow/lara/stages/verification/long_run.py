@@ -15,12 +15,14 @@ import pandas as pd
 import xarray as xr
 
 from lara import receipts
+from lara.assimilation import FAILED
 from lara.stages import parallel
 from lara.stages.experiments import all_windows, evaluation_begin
+from lara.stages.reading import read_dataset, read_table
 from lara.stages.run import Run
 from lara.stages.states import RunWithStates
 from lara.stages.verification.stream_joins import measure_seams
-from lara.stages.writing import write_dataset
+from lara.stages.writing import write_csv, write_dataset
 from lara.store import StateStore
 from lara.variables import VARIABLES
 from lara.verification import trends
@@ -34,10 +36,10 @@ def report_production(run: RunWithStates) -> None:
     found = xr.concat([series(run, name) for name in suite], pd.Index(suite, name="experiment"), join="outer")
     write_dataset(found, layout.production("series.nc"))
     table = pd.concat([drifts(run, name, found.sel(experiment=name)) for name in suite], ignore_index=True)
-    receipts.write_bytes(layout.production("trends.csv"), table.to_csv(index=False).encode())
+    write_csv(table, layout.production("trends.csv"))
     seams, ranks = measure_seams(run)
     write_dataset(seams, layout.production("seams.nc"))
-    receipts.write_bytes(layout.production("seams.csv"), ranks.to_csv(index=False).encode())
+    write_csv(ranks, layout.production("seams.csv"))
     content = {"experiments": {name: cycles(run, name) for name in suite}}
     records = {key: json.loads(one.to_json(orient="records")) for key, one in (("trends", table), ("seams", ranks))}
     receipts.write(layout.production("report.json"), **content, **records)
@@ -45,7 +47,7 @@ def report_production(run: RunWithStates) -> None:
 
 def series(run: RunWithStates, name: str) -> xr.Dataset:
     """Daily means of an experiment: `rmse` (time, channel), and `mean`, `truth` (time, quantity) of the globe, SI."""
-    sums = xr.load_dataset(run.layout.scores(name)).sel(region="globe", kind="analysis", drop=True)
+    sums = read_dataset(run.layout.scores(name)).sel(region="globe", kind="analysis", drop=True)
     weights = quantities(run)
     truth = global_means(run, run.config.experiments[name].dataset, sums["time"].values) @ weights.values.T
     error = (sums["error"] / sums["count"]).transpose("time", "channel") @ weights
@@ -121,15 +123,20 @@ def _drift(quantity: str, of: str, daily: xr.DataArray) -> dict[str, Any]:
 
 
 def cycles(run: Run, name: str) -> dict[str, Any]:
-    """Windows asked for and analysed, those that failed, why minimisations stopped, and the speed of one job."""
-    ledger = pd.read_parquet(run.layout.health(name))
+    """Windows asked for and analysed, those that failed, why minimisations stopped, and the speed of one job.
+
+    Of those that failed, the ones whose background was published, by their begins.
+    """
+    ledger = read_table(run.layout.health(name))
     asked = len(all_windows(run, name))
-    seconds = pd.read_parquet(run.layout.timings(name))["seconds"]
-    finite = np.isfinite(ledger["J_end"]) & (ledger["J_end"] <= ledger["J_start"])
+    seconds = read_table(run.layout.timings(name))["seconds"]
+    forgiven = ledger["reason"] == FAILED
+    finite = np.isfinite(ledger["J_end"]) & (ledger["J_end"] <= ledger["J_start"]) & ~forgiven
     done = ledger["begin"].nunique()
     return {
         "windows": asked,
         "failed": int(asked - done + ledger.loc[~finite, "begin"].nunique()),
+        "backgrounds_published": ledger.loc[forgiven, "begin"].astype(str).unique().tolist(),
         "stop_reasons": ledger["reason"].value_counts().to_dict(),
         "cycles_per_hour": float(3600 / seconds.mean()),
         "hours_of_one_chain": float(seconds.sum() / 3600),

@@ -16,6 +16,7 @@ import pandas as pd
 import xarray as xr
 
 from lara.stages.experiments import evaluation_begin, last_slots
+from lara.stages.reading import read_dataset
 from lara.stages.run import Run
 from lara.stages.verification.comparison import block_length
 from lara.stages.writing import write_csv
@@ -58,14 +59,14 @@ def analysis_errors(run: Run, names: Sequence[str]) -> xr.DataArray:
 def forecast_errors(run: Run, names: Sequence[str]) -> xr.DataArray:
     """The same of forecasts (experiment, init, lead_time, channel)."""
     headline = list(run.config.verification.headline)
-    files = {name: xr.load_dataset(run.layout.forecast_scores(name)) for name in names}
+    files = {name: read_dataset(run.layout.forecast_scores(name)) for name in names}
     squares = {name: file["squared_error"].sel(region="globe", drop=True) for name, file in files.items()}
     return shared_forecasts({name: one.sel(channel=headline) for name, one in squares.items()})
 
 
 def analysis_sums(run: Run, name: str) -> xr.Dataset:
     """Sums of the analyses of an experiment over the globe (time, channel)."""
-    return xr.load_dataset(run.layout.scores(name)).sel(kind="analysis", region="globe", drop=True)
+    return read_dataset(run.layout.scores(name)).sel(kind="analysis", region="globe", drop=True)
 
 
 def _analysis_errors(run: Run, name: str) -> xr.DataArray:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from lara import receipts
+from lara.assimilation import FAILED
 from lara.stages.experiments import controls, evaluation_begin
+from lara.stages.reading import read_csv, read_dataset, read_table
 from lara.stages.run import Run, hours
 from lara.stages.verification.comparison import difference, scored_sums
+from lara.stages.writing import write_record
 from lara.verification import scores
 
 SCORES = ("rmse", "bias", "acc")
@@ -20,8 +21,7 @@ SCORES = ("rmse", "bias", "acc")
 
 def write_summary(run: Run) -> None:
     """Write `summary.json` whole or not at all; ValueError for a figure that is no number."""
-    text = json.dumps(summarise(run), indent=2, allow_nan=False) + "\n"
-    receipts.write_bytes(run.layout.summary, text.encode())
+    write_record(summarise(run), run.layout.summary)
 
 
 def summarise(run: Run) -> dict[str, object]:
@@ -38,7 +38,7 @@ def summarise(run: Run) -> dict[str, object]:
 
 def summarise_autoencoder(run: Run, name: str) -> dict[str, object]:
     """Reconstruction error in units of the std of 24 h changes, beside the PCA of the same size."""
-    errors = xr.load_dataset(run.layout.network_scores(name))
+    errors = read_dataset(run.layout.network_scores(name))
     ratio, linear = errors["rmse"] / errors["change_std"], errors["pca_rmse"] / errors["change_std"]
     upper = run.config.state.upper_air
     own, pca = ({v: _rms(run, one, [v]) for v in upper} for one in (ratio, linear))
@@ -54,7 +54,7 @@ def summarise_autoencoder(run: Run, name: str) -> dict[str, object]:
 
 def summarise_forecaster(run: Run) -> dict[str, object]:
     """RMSE over that of persistence, root mean square over channels."""
-    errors = xr.load_dataset(run.layout.network_scores("forecaster"))
+    errors = read_dataset(run.layout.network_scores("forecaster"))
     ratio = errors["rmse"] / errors["persistence_rmse"]
     leads = [h for h in (6, 12, 24, 48, 72, 120) if hours(h) in ratio["lead_time"].values]
     return {
@@ -85,15 +85,17 @@ def summarise_symptoms(run: Run, name: str) -> dict[str, list[str]]:
     from lara.verification import symptoms
 
     sums = scored_sums(run).sel(experiment=name, kind="analysis", drop=True)
-    measured, floor = (xr.load_dataset(run.layout.structure(source)) for source in (name, "reconstruction"))
+    measured, floor = (read_dataset(run.layout.structure(source)) for source in (name, "reconstruction"))
     return symptoms.found(sums, measured, floor)
 
 
 def summarise_minimisations(run: Run, name: str) -> dict[str, object]:
     """Consistency and work of the windows after the spin-up; nothing for a control, which minimises nothing."""
-    health = pd.read_parquet(run.layout.health(name))
+    health = read_table(run.layout.health(name))
     after = health[pd.to_datetime(health["begin"]) >= evaluation_begin(run)]
     found: dict[str, object] = {"windows": len(after)}
+    if failed := int((after["reason"] == FAILED).sum()):
+        found["backgrounds_published"] = failed
     minimised = after[after["evaluations"] > 0]
     if minimised.empty:
         return found
@@ -107,7 +109,7 @@ def summarise_minimisations(run: Run, name: str) -> dict[str, object]:
 
 def summarise_withheld(run: Run, name: str) -> dict[str, object]:
     """Bias and RMS of withheld observations less background (ombg) and analysis (oman), by variable over its levels."""
-    table = pd.read_csv(run.layout.innovations(name))
+    table = read_csv(run.layout.innovations(name))
     return {str(variable): _pooled(rows) for variable, rows in table[table["withheld"]].groupby("variable")}
 
 
@@ -129,7 +131,7 @@ def summarise_differences(run: Run, reference: str) -> dict[str, object]:
 
 def summarise_forecasts(run: Run) -> dict[str, object]:
     """Forecast RMSE of the headline channels by source at whole days."""
-    rmse = xr.load_dataset(run.layout.scores("forecasts")).sel(region="globe", drop=True)
+    rmse = read_dataset(run.layout.scores("forecasts")).sel(region="globe", drop=True)
     days = range(1 + int(rmse["lead_time"].values[-1] / hours(24)))
     return {
         "n": int(rmse.attrs["n"]),
