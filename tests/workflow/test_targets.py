@@ -29,7 +29,7 @@ DATASETS = {  # that a target may touch, of those in config/config.yaml
     "minimisers": DEFAULT,
     "data_benchmarks": DEFAULT,
     "peers": set(),
-    "production": DEFAULT | PRODUCTION,
+    "production": TRAINING | VALIDATION | PRODUCTION,
 }
 
 
