@@ -1,7 +1,7 @@
 """Proof of all that a run has left and that carries a receipt, a digest or checksums, byte for byte.
 
-A part is, say, "dataset/test": proven by its receipts; weights and restarts by their digest, arrays and tables by the
-checksums in their files, an archive by its receipt and the digests that it states of what it was made from.
+A part is, say, "dataset/test": proven by its receipts, as weights and tables are; restarts by their digest, arrays by
+the checksums in their files, an archive by its receipt and the digests that it states of what it was made from.
 """
 
 from __future__ import annotations
