@@ -36,6 +36,7 @@ include: "workflow/rules/reanalysis.smk"
 include: "workflow/rules/verification.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/benchmarks.smk"
+include: "workflow/rules/imports.smk"
 include: "workflow/rules/targets.smk"
 
 

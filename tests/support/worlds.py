@@ -14,11 +14,11 @@ import torch
 import yaml
 from torch import nn
 
-from lara import cli, config, store
+from lara import cli, config, receipts, store
 from lara.config import sources
 from lara.layout import Layout
 from lara.stages.networks import RunWithNetworks
-from lara.stages.run import time_range
+from lara.stages.run import time, time_range
 
 NETWORK = {"patch": 4, "halo": 1, "width": 8, "heads": 2, "mlp_ratio": 2.0, "windows": [[2, 4]]}
 TRAINING = {"batch_size": 4, "validation_samples": 4, "precision": "32-true", "checkpoint_every": 2}
@@ -169,6 +169,15 @@ def part(run: RunWithNetworks, dataset: str) -> str:
     """What commands call the whole of a dataset that is made as one part."""
     chosen = run.config.datasets[dataset]
     return f"{dataset}/{chosen.begin:%Y%m%d}-{chosen.end:%Y%m%d}"
+
+
+def receive(run: RunWithNetworks) -> None:
+    """Write the receipts of datasets that are there, each made as one part."""
+    for name, chosen in run.config.datasets.items():
+        begin, end = time(chosen.begin), time(chosen.end)
+        content = store.content_digest(run.layout.dataset(name), begin, end)
+        receipt = run.layout.dataset_part(*part(run, name).split("/"))
+        receipts.write(receipt, begin=str(begin), end=str(end), content=content)
 
 
 def changed(key: str, value: object) -> dict:

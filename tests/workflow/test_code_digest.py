@@ -20,7 +20,8 @@ from repository import REPOSITORY
 
 RULES = REPOSITORY / "workflow" / "rules"
 UNTRACKED = {"download-month", "generate-dataset", "forecast-states", "train-autoencoder", "train-forecaster"}
-BY_HAND = {"verify-archive", "prune-archive", "status"}
+UNTRACKED |= {f"import-{part}" for part in ("statistics", "network", "background-error", "dataset")}
+BY_HAND = {"verify-archive", "attribute-archive", "prune-archive", "verify", "prune", "status"}
 TEXT = "".join(path.read_text() for path in sorted(RULES.glob("*.smk")))
 TRACKED = {
     rule: match.group(1)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lara.commands import COMMANDS
+from lara.commands import COMMANDS, Command
 
 if TYPE_CHECKING:
     from lara.stages.run import Run
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 CONFIGURED = ("autoencoder", "experiment", "space")  # things whose names the configuration lists
 FROZEN_CONFIG = "LARA_CONFIG"  # variable with which Snakemake tells its jobs the configuration they were planned with
+ON_PROCESSOR = "LARA_ON_PROCESSOR"  # and the commands whose rules a profile gives no GPU
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,12 +41,21 @@ def _execute(options: argparse.Namespace) -> None:
     """Run the command of a rule."""
     from lara.stages.networks import RunWithNetworks
 
+    _mind_the_profile(options.command)
     command = COMMANDS[options.command]
     run = RunWithNetworks.open(options.run, os.environ.get(FROZEN_CONFIG))
     name = getattr(options, command.argument) if command.argument else ""
     _require_configured(run, command.argument, name)
     if told := command(run, name):
         print(told)
+
+
+def _mind_the_profile(command: str) -> None:
+    """Keep a command off the GPUs if a profile says `gpu: 0` of its rule."""
+    from lara import device
+
+    if command in os.environ.get(ON_PROCESSOR, "").split():
+        os.environ[device.CHOICE] = "cpu"
 
 
 def _estimate(options: argparse.Namespace) -> None:
@@ -90,8 +100,17 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="processor threads to use")
         sub.add_argument("--traceback", action="store_true", help="show where a fault arose")
         if command.argument:
-            sub.add_argument(f"--{command.argument}", required=True, help=f"name of the {command.argument}")
+            sub.add_argument(f"--{command.argument}", **_manner(command))
     return parser
+
+
+def _manner(command: Command) -> dict[str, Any]:
+    """How the argument of a command is given."""
+    if command.default is False:
+        return {"action": "store_true", "help": "do it; without this word nothing is changed"}
+    if command.default is None:
+        return {"required": True, "help": f"name of the {command.argument}"}
+    return {"default": command.default, "help": "name of one thing; all without it"}
 
 
 def _offer_estimate(commands: Any) -> None:

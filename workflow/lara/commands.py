@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class Command:
     """A function of the package by its path, such as "stages.models.train.train_forecaster", and what it does.
 
-    argument: kind of thing it is done for, such as "experiment", if any. progress: makes what it reports to, from the
+    argument: kind of thing it is done for, such as "experiment", if any. default: that thing where a user names none;
+    False makes of the argument a word that is said or not. progress: makes what it reports to, from the
     name of the thing. script: module that it runs in another interpreter, hence without importing it.
     """
 
@@ -30,13 +31,14 @@ class Command:
     argument: str = ""
     progress: Callable[[str], Any] | None = None
     script: str = ""
+    default: str | bool | None = None
 
     @property
     def modules(self) -> tuple[str, ...]:
         """Modules whose import closure is its code."""
         return tuple(f"lara.{module}" for module in (self.path.rpartition(".")[0], self.script) if module)
 
-    def __call__(self, run: RunWithNetworks, name: str) -> str | None:
+    def __call__(self, run: RunWithNetworks, name: Any) -> str | None:
         """Do it; what it tells the user, if anything."""
         function = getattr(import_module(self.modules[0]), self.path.rpartition(".")[2])
         named = [name] if self.argument else []
@@ -60,6 +62,18 @@ COMMANDS = {
     ),
     "compute-statistics": Command(
         "stages.data.statistics.compute_statistics", "Climatology and scales of the training period."
+    ),
+    "import-statistics": Command(
+        "stages.imports.import_statistics", "Take climatology and scales of another run, which `imports` names."
+    ),
+    "import-network": Command(
+        "stages.imports.import_network", "Take a network of that run, with its errors and curves.", "network"
+    ),
+    "import-background-error": Command(
+        "stages.imports.import_background_error", "Take the background error of a space of that run.", "space"
+    ),
+    "import-dataset": Command(
+        "stages.imports.import_dataset", "Take a part of a dataset of that run, as a link to its store.", "part"
     ),
     "forecast-states": Command(
         "stages.models.forecast_states.forecast_states",
@@ -155,6 +169,23 @@ COMMANDS = {
         "stages.reanalysis.versions.prune_archive",
         "Remove every version of an archive but the current one; whoever still reads an old one loses it.",
         "experiment",
+    ),
+    "attribute-archive": Command(
+        "stages.reanalysis.versions.attribute_archive",
+        "Write what the configuration says of archives into one that is sealed, and seal it again.",
+        "experiment",
+    ),
+    "verify": Command(
+        "stages.upkeep.verify.verify",
+        "Prove whole all that a run has left, or what --only names, such as dataset/test or l4dvar.",
+        "only",
+        default="",
+    ),
+    "prune": Command(
+        "stages.upkeep.prune.prune",
+        "List, and with --remove remove, what datasets, networks, experiments and streams left that are named no more.",
+        "remove",
+        default=False,
     ),
     "score-experiment": Command(
         "stages.verification.analysis_scores.write_scores",

@@ -35,7 +35,7 @@ class Cycled:
 
     @property
     def timings(self) -> Path:
-        """One row per cycle: seconds and memory, which no two runs share."""
+        """One row per cycle: seconds, memory, software and machine, which no two runs share."""
         return self.folder / "timings.parquet"
 
     @property

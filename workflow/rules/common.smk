@@ -1,12 +1,14 @@
 """The checked configuration, the run's paths, and what every rule uses."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
 from lara import config as configuration
-from lara.cli import FROZEN_CONFIG
+from lara.cli import FROZEN_CONFIG, ON_PROCESSOR
 from lara.commands import COMMANDS
+from lara.depends.imports import Imports
 from lara.depends.inputs import Inputs
 from lara.depends.settings import Settings
 from lara.layout import Layout
@@ -17,6 +19,10 @@ try:
     CONFIG = configuration.parse(config)
 except configuration.ConfigError as fault:
     raise WorkflowError(str(fault)) from None
+
+IMPORTS = Imports(CONFIG)
+if faults := IMPORTS.faults():
+    raise WorkflowError("\n".join(faults))
 
 RUN = Layout(Path("results") / CONFIG.name)
 SETTINGS, INPUTS = Settings(CONFIG), Inputs(CONFIG, RUN)

@@ -20,6 +20,8 @@ rule estimate_background_error:
         RUN.log("estimate-background-error-{space}"),
     benchmark:
         RUN.benchmark("estimate-background-error-{space}")
+    wildcard_constraints:
+        space=one_of(set(CONFIG.spaces) - set(IMPORTS.spaces)),
     priority: URGENCY["covariance"]
     conda:
         "../../envs/gpu.yaml"

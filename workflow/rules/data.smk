@@ -31,6 +31,8 @@ rule generate_dataset:
         RUN.log("generate-dataset-{dataset}-{part}"),
     benchmark:
         RUN.benchmark("generate-dataset-{dataset}-{part}")
+    wildcard_constraints:
+        dataset=one_of(set(CONFIG.datasets) - set(IMPORTS.datasets)),
     priority: urgency_of_data
     conda:
         "../../envs/cpu.yaml"

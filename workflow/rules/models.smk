@@ -47,6 +47,8 @@ rule train_autoencoder:
         RUN.log("train-autoencoder-{autoencoder}"),
     benchmark:
         RUN.benchmark("train-autoencoder-{autoencoder}")
+    wildcard_constraints:
+        autoencoder=one_of(set(CONFIG.autoencoders) - set(IMPORTS.networks)),
     priority: URGENCY["networks"]
     conda:
         "../../envs/gpu.yaml"
@@ -104,6 +106,8 @@ rule measure_autoencoder:
         RUN.log("measure-autoencoder-{autoencoder}"),
     benchmark:
         RUN.benchmark("measure-autoencoder-{autoencoder}")
+    wildcard_constraints:
+        autoencoder=one_of(set(CONFIG.autoencoders) - set(IMPORTS.networks)),
     conda:
         "../../envs/cpu.yaml"
     threads: 1

@@ -114,6 +114,7 @@ rule seal_archive:
         mem_mb=larger(4000),
         runtime=longer(120),
     params:
+        settings=of(SETTINGS.attribution, "experiment"),
         code=code("seal-archive"),
         run=RUN.root,
     shell:

@@ -18,7 +18,9 @@ LONGEST = GRANTED and GRANTED.value  # minutes that the site's queue grants, fro
 def to_be_timed():
     """Whether a start on this machine makes networks for a target of the default run, which a user waits for."""
     asked = set(workflow.dag_settings.targets or ["all"])
-    trained = all(Path(RUN.weights(name)).exists() for name in [*DEFAULT_AUTOENCODERS, "forecaster"])
+    trained = all(
+        Path(RUN.weights(name)).exists() for name in {*DEFAULT_AUTOENCODERS, "forecaster"} - set(IMPORTS.networks)
+    )
     return GIVEN is not None and workflow.local_exec and not trained and bool(asked & {"all", "models", "reanalysis"})
 
 
@@ -73,6 +75,18 @@ def month_mb(wildcards):
         return 3000
     values = len(CONFIG.state.channels) * CONFIG.grid.latitudes * CONFIG.grid.longitudes
     return 3000 + 2 * 4 * values * 31 * (24 // CONFIG.step_hours) // 10**6
+
+
+def off_gpus():
+    """Commands whose rules get no GPU of a profile that says `gpu: 0`, in the place of the one that they may use.
+
+    It is no text of the shell and no parameter: where networks run is no reason to run them again.
+    """
+    given = {}
+    for one in workflow.rules:
+        if "gpu" in one.resources and (command := re.search(r"lara ([\w-]+) --run", one.shellcmd or "")):
+            given.setdefault(command[1], []).append(str(one.resources["gpu"].raw))
+    return [command for command, counts in given.items() if set(counts) == {"0"}]
 
 
 # One process per GPU that the profile grants, on each node. Text of the shell and no parameter: how many processes

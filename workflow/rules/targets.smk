@@ -31,3 +31,6 @@ rule production:
         [RUN.monthly_means(name) for name in PRODUCTION],
         drawn_by("production"),
         PRODUCTION_REPORT if PRODUCTION else [],
+
+
+os.environ |= {ON_PROCESSOR: " ".join(off_gpus())}  # last, when every rule is known

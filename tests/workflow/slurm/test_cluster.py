@@ -74,7 +74,7 @@ def on_cluster(folder):
 @contextlib.contextmanager
 def started(command, log):
     """A process with its output in a file; ended with the block, whatever becomes of it."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "LARA_DEVICE": "cpu"}  # the GPUs are no real ones
     with log.open("w") as file, subprocess.Popen(command, env=environment, stdout=file, stderr=file) as process:
         try:
             yield process

@@ -29,7 +29,8 @@ from lara.config.experiments import (
     Tuning,
     Verification,
 )
-from lara.config.production import Archive, Chunk, Production, Stream
+from lara.config.imports import Imports
+from lara.config.production import Archive, Attribution, Chunk, Production, Stream
 from lara.config.quality import QualityControl
 from lara.config.sections import (
     Autoencoder,
@@ -48,6 +49,7 @@ from lara.config.sources import KINDS, Cds, Patience, Simulated, Source, Zarr
 
 __all__ = [
     "Archive",
+    "Attribution",
     "Autoencoder",
     "BackgroundError",
     "Cds",
@@ -61,6 +63,7 @@ __all__ = [
     "Factors",
     "Forecaster",
     "GridShape",
+    "Imports",
     "Minimiser",
     "ObservingNetwork",
     "Patience",
@@ -93,6 +96,7 @@ class Config(Section):
     name: Name = Field("default", description="folder of the run under `results/`")
     seed: int = Field(20260101, description="root of every random stream, with the identity of what is drawn [1]")
     step_hours: Count = Field(6, description="time between states, and the forecaster's step [h]")
+    imports: Imports = Field(Imports(), description="what is taken from another run in the place of making it")
     source: Source = Field(Simulated(), description="where the atmosphere comes from")
     state: State = Field(State(), description="channels of a state")
     grid: GridShape = Field(GridShape(), description="the grid")

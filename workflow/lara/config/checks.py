@@ -74,6 +74,15 @@ def names(config: Config) -> Iterator[str]:
             yield f"{key}.{taken}: the name is taken by the {taken}: choose another"
 
 
+def imports(config: Config) -> Iterator[str]:
+    """What is to be taken from another run is named here, too."""
+    networks = [*config.autoencoders, "forecaster"]
+    for key, known in (("networks", networks), ("spaces", config.spaces), ("datasets", [*config.datasets])):
+        for name in getattr(config.imports, key) or ():
+            if name not in known:
+                yield f"imports.{key}: '{name}' is not one of {known}"
+
+
 def networks(config: Config) -> Iterator[str]:
     """Patches tile the grid, halos reach no further than a neighbour, latent states are no larger than states."""
     for key, chosen in _networks(config):
@@ -157,6 +166,7 @@ CHECKS: tuple[Check, ...] = (
     members,
     source,
     names,
+    imports,
     networks,
     forecast_states,
     channels,

@@ -69,8 +69,32 @@ class Production(Comparison):
         return [chunk for name, one in self.streams.get(experiment, {}).items() for chunk in _chunks(name, one)]
 
 
+class Attribution(Section):
+    """What archives say of themselves, in the names of ACDD-1.3 and CF-1.11; no analysis depends on it."""
+
+    title: str | None = Field(None, description="what it is, in a line; null names run, experiment and method")
+    summary: str | None = Field(None, description="what it is, in a paragraph; null names the method and its windows")
+    keywords: str | None = Field(None, description="words to find it by, with commas between them")
+    institution: str | None = Field(None, description="where it was made")
+    source: str | None = Field(None, description="how it was made; null names the method and the networks' data")
+    references: str | None = Field(None, description="publications that describe it; null names that of the method")
+    license: str | None = Field(None, description="terms of its use: an SPDX name, an address or a text")
+    acknowledgement: str | None = Field(None, description="whom its users are to thank")
+    history: str | None = Field(None, description="what has become of it since, line by line")
+    comment: str | None = Field(None, description="whatever else is to be known")
+    project: str | None = Field(None, description="project that it was made for")
+    creator_name: str | None = Field(None, description="who made it")
+    creator_email: str | None = Field(None, description="address for questions")
+    creator_url: str | None = Field(None, description="page of who made it")
+    publisher_name: str | None = Field(None, description="who distributes it")
+    publisher_email: str | None = Field(None, description="address of who distributes it")
+    publisher_url: str | None = Field(None, description="page of who distributes it")
+
+
 class Archive(Section):
-    """How archived variables are stored."""
+    """How archived variables are stored, and what is said of them."""
+
+    attributes: Attribution = Field(Attribution(), description="whose archives are, and on what terms")
 
     keepbits: dict[Name, Bits] = Field(
         default_factory=dict,

@@ -79,6 +79,11 @@ class Settings:
         own["forecaster"].pop("relaxation_days", None)
         return own
 
+    def imported_network(self, name: str) -> Values:
+        """Of a network that is taken from another run."""
+        own = self.forecaster() if name == "forecaster" else self.autoencoder(name)
+        return {**self.of("imports.run", "state", "grid"), **{key: own[key] for key in own if key != "seed"}}
+
     def corrections(self, space: str) -> int | None:
         """Of an encoding, beyond the weights; None in model space."""
         return None if space == MODEL_SPACE else self.config.autoencoders[space].corrections
@@ -96,7 +101,12 @@ class Settings:
     def cycled(self, name: str) -> Values:
         """Of what cycling leaves of any stretch of an experiment: rules plan by it, and restarts belong to it."""
         own = stated(self.config.experiments[name], CUTTING)
-        return {"experiment": own, **self.of("archive"), "analyses": self.analyses(name)}
+        archived = stated(self.config.archive, {"attributes"})
+        return {"experiment": own, "archive": archived, "analyses": self.analyses(name)}
+
+    def attribution(self, name: str) -> Values:
+        """Of what an archive says of itself and no analysis depends on."""
+        return self.of("name", "archive.attributes", f"experiments.{name}.method") | self.source()
 
     def experiment(self, name: str) -> Values:
         """Of all that a cycled experiment leaves, its length too; which suite asks for it is no such thing."""

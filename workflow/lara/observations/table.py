@@ -208,6 +208,15 @@ def feedback_parts(path: Path) -> Iterator[pd.DataFrame]:
         yield _require_feedback(part, path)
 
 
+def prove(path: Path) -> None:
+    """Compare a parquet file with its receipt, and read all of it. ValueError naming it where it is damaged."""
+    _require_file(path)
+    receipts.require_whole(path)
+    with _naming(path), parquet.ParquetFile(path) as file:
+        for number in range(file.num_row_groups):
+            file.read_row_group(number)
+
+
 def _require_feedback(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     missing = [column for column in FEEDBACK_COLUMNS if column not in table]
     if missing:

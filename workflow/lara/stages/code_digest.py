@@ -4,6 +4,7 @@ For example that of `lara.stages.observations.simulate` changes with an edit of 
 neither with one of `lara.autoencoder`, which it does not, nor with a comment. Imports within functions count, those for
 type checkers alone do not. Left out are the modules whose values a stage is told in other ways: the configuration and
 what is said to depend on it stand in the parameters of rules and in identities, paths in their inputs and outputs.
+Where networks run is no part of what they are.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 import lara
 
 PACKAGE = Path(lara.__file__).parent
-LEFT_OUT = ("lara.config", "lara.depends", "lara.layout", "lara.locks", "lara.receipts")
+LEFT_OUT = ("lara.config", "lara.depends", "lara.device", "lara.layout", "lara.locks", "lara.receipts")
 _DEFINITIONS = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _UNSAID = ("ctx", "kind", "type_comment")  # fields that say nothing about what code does
 

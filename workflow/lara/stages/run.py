@@ -65,10 +65,10 @@ class Run:
 
     @cached_property
     def device(self) -> torch.device:
-        """Where trained networks run: the first GPU this process sees, else the processor."""
-        import torch
+        """Where trained networks run; DeviceError where a GPU was granted that cannot be used."""
+        from lara import device
 
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return device.choose()
 
     def tensor(self, array: np.ndarray) -> Tensor:
         """An array where the networks run."""

@@ -10,7 +10,6 @@ from parts is never written again: another assembly is another version (`lara.st
 """
 
 import json
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from lara import receipts
 from lara.grid import Grid
 from lara.state import Channels
 from lara.store import arrays, versions
+from lara.store import attributes as attributes_of
 from lara.store.arrays import RERUN, StoreError
 from lara.store.rounding import bitround, worst_error
 from lara.store.sealing import require_finite
@@ -89,20 +89,7 @@ def _template(
         for name in channels.variables
     }
     known = dict(zip(_OWN, (grid.kind, " ".join(channels.names), " ".join(kinds)), strict=True))
-    return arrays.Template(times, fields, coordinates, {**_portable(attributes), **known})
-
-
-def _portable(attributes: Mapping[str, Any]) -> dict[str, str | float]:
-    """Attributes under names of letters, digits and "_", as CF asks for; what is no text or number as JSON."""
-    names = {key: re.sub(r"\W+", "_", key, flags=re.ASCII) for key in attributes}
-    if len(set(names.values())) < len(names):
-        raise ValueError(f"attributes {sorted(names)} would share names in an archive: choose others")
-    return {names[key]: _plain(value) for key, value in attributes.items()}
-
-
-def _plain(value: Any) -> str | float:
-    keeps = isinstance(value, str | int | float) and not isinstance(value, bool)
-    return value if keeps else json.dumps(value, sort_keys=True)
+    return arrays.Template(times, fields, coordinates, {**attributes_of.all_portable(attributes), **known})
 
 
 def write_archive(path: Path, first: int, **states: Float32[np.ndarray, "n channel latitude longitude"]) -> None:
@@ -147,14 +134,19 @@ def discard_archive(path: Path) -> None:
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
 
 
-def seal_archive(path: Path, failed: np.ndarray | None = None) -> None:
+def seal_archive(path: Path, failed: np.ndarray | None = None, added: Mapping[str, Any] | None = None) -> None:
     """Read all back, then write `<path>.receipt.json`. Raises StoreError naming a damaged or absent file.
 
-    failed: times (datetime64[ns]) at which the background stands for the analysis.
+    failed: times (datetime64[ns]) at which the background stands for the analysis. added: attributes (JSON-able) that
+    tell nothing of what the archive is, such as whose it is or what it was made with. They take the place of those
+    added before; None keeps these.
     """
     times = arrays.read_times(path)
     if failed is not None and failed.size:
         arrays.write_flags(path, FLAG, np.isin(times, failed), _FLAGGED)
+    if added is not None:
+        receipt_of(path).unlink(missing_ok=True)
+        attributes_of.add(path, added)
     for name in _variables(path):
         arrays.read_back(path, name, 0, len(times))
     for leftover in path.rglob("*.partial"):  # of a process that was killed while writing
@@ -173,13 +165,20 @@ def _span(path: Path, times: np.ndarray) -> dict[str, Any]:
     return {"count": len(times), "begin": str(times[0]), "end": str(times[-1]), "variables": _variables(path)}
 
 
-def assemble_archive(path: Path, parts: Sequence[Path], grid: Grid, channels: Channels, times: np.ndarray) -> None:
+def assemble_archive(
+    path: Path,
+    parts: Sequence[Path],
+    grid: Grid,
+    channels: Channels,
+    times: np.ndarray,
+    added: Mapping[str, Any] | None = None,
+) -> None:
     """Make a version of the archive of `times` from sealed ones of stretches of it, and have `path` stand for it.
 
     Files are linked where they can be, and copied where not: each is one time of both, and no writer changes a file in
-    place. Raises StoreError
-    naming every part that is damaged, not sealed, or of other attributes than the first, and the first time that no
-    part holds; `path` then stands for what it did before.
+    place. What parts were made with may differ and is stated of all of them; `added` is as for `seal_archive`. Raises
+    StoreError naming every part that is damaged, not sealed, or of other attributes than the first, and the first time
+    that no part holds; `path` then stands for what it did before.
     """
     attributes = _shared_attributes(parts)
     fresh = versions.folder_of(path) / ".fresh.zarr"
@@ -194,6 +193,7 @@ def assemble_archive(path: Path, parts: Sequence[Path], grid: Grid, channels: Ch
         raise StoreError(f"{path}: no part holds {missing[0]} ({missing.size} times are missing): cycle its chunk")
     if failed := [one for part in parts for one in failed_times(part)]:
         arrays.write_flags(fresh, FLAG, np.isin(times, failed), _FLAGGED)
+    attributes_of.add(fresh, {**attributes_of.made_with(parts), **(added or {})})
     _publish(fresh, path)
 
 
@@ -215,13 +215,14 @@ def _publish(fresh: Path, path: Path) -> None:
 
 
 def _shared_attributes(parts: Sequence[Path]) -> dict[str, Any]:
-    """Attributes of all parts together. StoreError naming each part that is damaged or made from something else.
+    """Attributes of all parts together, but what was added to each.
 
+    StoreError naming each part that is damaged or made from something else.
     Each states what it observed; none may contradict another.
     """
     problems = [problem for part in parts for problem in _problems(part, content=True)]
     if not problems:
-        told = [arrays.read_attributes(part) for part in parts]
+        told = [attributes_of.identifying(part) for part in parts]
         wanted = {**told[0], **{key: value for one in told for key, value in one.items() if key.startswith(OBSERVED)}}
         different = [part for part, one in zip(parts, told, strict=True) if not _agree(one, wanted)]
         problems = [f"{part} is made from other inputs or settings than {parts[0]}" for part in different]

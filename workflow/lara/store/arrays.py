@@ -241,6 +241,13 @@ def read_attributes(path: Path) -> dict[str, Any]:
     return dict(_group(path).attrs)
 
 
+def write_attributes(path: Path, attributes: Mapping[str, Any]) -> None:
+    """Replace the root attributes of a store, JSON-able; the file is the old one or the new one."""
+    file = path / "zarr.json"
+    content = {**json.loads(file.read_bytes()), "attributes": dict(attributes)}
+    receipts.write_bytes(file, json.dumps(content, indent=2).encode())
+
+
 def step_of(times: np.ndarray) -> np.timedelta64:
     """Step of a time axis. Raises StoreError unless it has two or more times in equal positive steps."""
     steps = np.unique(np.diff(times))

@@ -4,6 +4,7 @@ The receipt is written last, with the size and digest of each file of the part; 
 receipt first. It may name times that the source lacks: gaps.
 """
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -66,9 +67,24 @@ def seal(
 
 
 def discard(path: Path) -> None:
-    """Remove a store and what sealed it; receipts go first, so that a cut leaves nothing that looks whole."""
-    shutil.rmtree(_seal_folder(path), ignore_errors=True)
-    shutil.rmtree(path, ignore_errors=True)
+    """Remove a store and what sealed it; receipts go first, so that a cut leaves nothing that looks whole.
+
+    Of a store that is a link to another (`link`) the link goes, and the other stays.
+    """
+    for folder in (_seal_folder(path), path):
+        if folder.is_symlink():
+            folder.unlink()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def link(store: Path, path: Path) -> None:
+    """Let `path` stand for another store and what sealed it. StoreError where a store of its own lies at `path`."""
+    if path.exists() and not path.is_symlink():
+        raise StoreError(f"{path} is a store of its own, which is kept: move it elsewhere to have {store} in its place")
+    discard(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for own, other in ((_seal_folder(path), _seal_folder(store)), (path, store)):
+        own.symlink_to(os.path.relpath(other.resolve(), own.parent.resolve()))
 
 
 def content_digest(path: Path, begin: np.datetime64 | None = None, end: np.datetime64 | None = None) -> str:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from lara import config as configuration
+from lara import device
 from lara.config import Config, Training
 from lara.forecaster import Forecaster
 from lara.layout import Layout
@@ -109,7 +110,7 @@ def told(path: Path, measured: Path | None, devices: int, device_memory: float |
     text = table(jobs).to_string(index=False, float_format="{:.3f}".format, na_rep="-")
     if measured is None:
         text += "\nhours: name a run made on the same machine with --measured, e.g. results/tiny"
-    if device_memory is None and torch.cuda.is_available():
+    if device_memory is None and device.choose().type == "cuda":
         device_memory = float(torch.cuda.mem_get_info()[1])
     return text, list(misfits(jobs, Path("results") / chosen.name, device_memory))
 

@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from lara import config as configuration
+from lara import device
 from lara.config import Config, Simulated, Training
 from lara.layout import Layout
 from lara.precision import choose, native_bfloat16
@@ -131,7 +132,7 @@ def step_times(config: Config) -> pd.DataFrame:
 
 def steps_told(path: Path) -> str:
     """Seconds of an optimiser step by network and precision, on the threads that there are."""
-    where = native_bfloat16(torch.device("cuda" if torch.cuda.is_available() else "cpu"))[1]
+    where = native_bfloat16(device.choose())[1]
     table = step_times(configuration.load(path)).to_string(index=False, float_format="{:.3f}".format)
     return f"threads: {torch.get_num_threads()}; {where}\n{table}"
 

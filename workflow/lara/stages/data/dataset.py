@@ -33,7 +33,7 @@ def generate_dataset(run: Run, label: str, report: Report) -> None:
         for month in _months(run, dataset, wanted, report):
             write_month(path, times, month)
     whole = store.open_state(path, begin, end)
-    _require_whole(run, dataset, part, whole)
+    require_whole(run, dataset, part, whole)
     receipts.write(
         run.layout.dataset_part(dataset, part.name),
         dataset=dataset,
@@ -80,7 +80,7 @@ def write_month(path: Path, times: np.ndarray, month: Month) -> None:
     store.seal(path, str(month.span[0])[:10], first, len(held), month.provenance, why)
 
 
-def _require_whole(run: Run, dataset: str, part: Part, states: store.StateStore) -> None:
+def require_whole(run: Run, dataset: str, part: Part, states: store.StateStore) -> None:
     """ValueError for a dataset with gaps that is not for training: cycles and scores need every time."""
     chosen = run.config.datasets[dataset]
     lost = np.setdiff1d(time_range(part.begin, part.end, run.step), states.times)
@@ -101,6 +101,8 @@ def lay_out(run: Run, dataset: str, times: np.ndarray) -> None:
     made_by: dict[str, Any] = {"source": json.dumps(stated(source, source.fetch_only_keys), sort_keys=True)}
     if source.has_members:
         made_by |= {"member": chosen.member, "seed": run.config.seed}
+    if path.is_symlink():  # to another run's, which is not to be written
+        store.discard(path)
     try:
         store.create(path, run.grid, run.channels, times, made_by)
     except store.StoreError as fault:

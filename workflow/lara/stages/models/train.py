@@ -143,7 +143,8 @@ def processes(run: Run, name: str, training: Training) -> tuple[Fabric, Precisio
     started = TorchElasticEnvironment() if launched else LightningEnvironment()
     precision = choose(training.precision, run.device, Checkpoints(run.layout.training(name)).precision)
     _LOG.info("%s is trained in %s: %s", name, precision.value, precision.reason)
-    fabric = Fabric(precision=cast(Any, precision.value), devices=here, num_nodes=all_ // here, plugins=[started])
+    shared: dict[str, Any] = {"devices": here, "num_nodes": all_ // here, "plugins": [started]}
+    fabric = Fabric(accelerator=run.device.type, precision=cast(Any, precision.value), **shared)
     fabric.launch()
     return fabric, precision
 
@@ -188,7 +189,11 @@ def _finish(run: Run, module: nn.Module, name: str, description: dict[str, Any],
     """Weights and curves to where rules look for them; before, all lay out of Snakemake's reach: a kill loses none."""
     for path in run.layout.curves(name):
         shutil.copyfile(run.layout.training(name) / path.name, path)
-    made = {"precision": precision.value, "reason": precision.reason}
+    made = {
+        "precision": precision.value,
+        "reason": precision.reason,
+        "statistics": receipts.digest(run.layout.statistics),
+    }
     weights.save(module, run.layout.weights(name), description, made)
 
 

@@ -63,7 +63,7 @@ class Journal:
         return found
 
     def add(
-        self, rows: Sequence[dict[str, Any]], costs: dict[str, float], feedback: pd.DataFrame, members: Any = None
+        self, rows: Sequence[dict[str, Any]], costs: dict[str, Any], feedback: pd.DataFrame, members: Any = None
     ) -> None:
         """Append a window's ledger to the disk; its feedback and members (xr.DataArray) wait for the checkpoint."""
         line = json.dumps({"rows": [_plain(row) for row in rows], "costs": costs})
@@ -124,7 +124,7 @@ class Journal:
         return pd.DataFrame(rows).astype({"begin": "datetime64[ns]"})
 
     def costs(self) -> pd.DataFrame:
-        """Seconds and memory, one row per window."""
+        """Seconds, memory, software and machine, one row per window."""
         lines = ledger_lines(self.folder)
         return pd.DataFrame([{"begin": line["rows"][0]["begin"], **line["costs"]} for line in lines]).astype(
             {"begin": "datetime64[ns]"}

@@ -14,6 +14,7 @@ import time as clock
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,8 +35,10 @@ from lara.stages.networks import RunWithNetworks
 from lara.stages.observations.reader import ObservationReader
 from lara.stages.reanalysis import restart as restarts
 from lara.stages.reanalysis.analyst import Analyst
+from lara.stages.reanalysis.attribution import attribution
 from lara.stages.reanalysis.checkpoints import Journal
 from lara.stages.reanalysis.ensemble import degrees_of_freedom, headline
+from lara.stages.reanalysis.made_with import noted, stated
 from lara.stages.reanalysis.method import analyst as analyst_of
 from lara.stages.reanalysis.provenance import archive_times, identity, observed, provenance
 from lara.stages.reanalysis.restart import Restart
@@ -85,7 +88,7 @@ def cycle_stretch(run: RunWithNetworks, stretch: Stretch, report: Report) -> Non
     seen = observed(run, stretch.name, stretch.windows)
     mark = receipts.digest([chain, windows, seen, stretch.before and receipts.digest(stretch.before)])
     with locks.held(stretch.files.lock, "wait for it to end") as lock:
-        job = _Job(run, stretch, chain, Journal(stretch.files.work, mark), lock)
+        job = _Job(run, stretch, chain, Journal(stretch.files.work, mark), lock, noted(run.device))
         try:
             job.cycle(report)
             job.finish()
@@ -100,13 +103,17 @@ def cycle_stretch(run: RunWithNetworks, stretch: Stretch, report: Report) -> Non
 
 @dataclass(frozen=True, eq=False)
 class _Job:
-    """A stretch being cycled, under its lock; chain: identity that restarts between stretches belong to."""
+    """A stretch being cycled, under its lock.
+
+    chain: identity that restarts between stretches belong to. machine: what this process analyses with.
+    """
 
     run: RunWithNetworks
     stretch: Stretch
     chain: str
     journal: Journal
     lock: locks.Lock
+    machine: dict[str, str]
 
     def cycle(self, report: Report) -> None:
         """Analyse the windows that are left and keep what they leave."""
@@ -132,7 +139,7 @@ class _Job:
         files, last = self.stretch.files, self.journal.load(self.run.device)
         self.lock.require()
         ledger = self.journal.ledger()
-        store.seal_archive(files.archive, self._failed_times(ledger))
+        store.seal_archive(files.archive, self._failed_times(ledger), self._said())
         tables.write_feedback(self.journal.feedback(), files.feedback)
         write_table(ledger, files.health)
         write_table(self.journal.costs(), files.timings)
@@ -141,6 +148,12 @@ class _Job:
         if self.stretch.chained:
             restarts.save(files.restart, replace(last, notes={}), self.chain)
         self.journal.discard()
+
+    def _said(self) -> dict[str, Any]:
+        """Attributes of the archive that belong to no identity; whose it is stands in the one that is published."""
+        stretch, told = self.stretch, stated(self.journal.costs())
+        published = {} if stretch.chained else attribution(self.run, stretch.name, archive_times(stretch.windows))
+        return {**told, **published}
 
     def _failed_times(self, ledger: pd.DataFrame) -> np.ndarray:
         """Times that the windows which failed publish."""
@@ -188,7 +201,7 @@ class _Job:
         store.write_archive(self.stretch.files.archive, self.stretch.position(number), **states)
         shown = None if members is None else headline(self.run, members, analyses[0].window)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        costs = {"seconds": seconds, "peak_memory_MB": peak}
+        costs = {"seconds": seconds, "peak_memory_MB": peak, **self.machine}
         self.journal.add(ledger_rows(analyses, feedback), costs, feedback, shown)
 
 

@@ -9,19 +9,20 @@ import numpy as np
 import xarray as xr
 
 from lara import store
+from lara.config import Attribution
 from lara.stages import parallel
 from lara.stages.run import Run
 from lara.stages.states import states_of
 from lara.store import MonthMean
 
 AT_ONCE = 12  # months that wait in memory to be written
-MADE_OF = ("title", "settings", "experiment")  # attributes of the archive that its means keep
+KEPT = ("settings", "experiment", *Attribution.model_fields)  # attributes of the archive that its means keep
 
 
 def average_months(run: Run, name: str, report: Callable[[int, int], None]) -> None:
     """Write the means of an experiment's analyses, month by month."""
     with store.open_archive(run.layout.archive(name)) as archive:
-        known = {key: archive.attrs[key] for key in MADE_OF}
+        known = {key: archive.attrs[key] for key in KEPT if key in archive.attrs}
         attributes = {**known, "archive": store.version_of(run.layout.archive(name))}
         store.write_means(
             run.layout.monthly_means(name), run.grid, run.channels, _means(run, archive, report), attributes

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,16 +27,25 @@ STAGE = ("lara.stages.reanalysis.cycle", "lara.stages.reanalysis.streams")  # wh
 
 def provenance(run: Run, name: str, windows: Sequence[Window]) -> dict[str, Any]:
     """Attributes of an archive of these windows: those of all the experiment, and the digests of what they observed."""
-    own = {f"{OBSERVED}_{month}": told for month, told in observed(run, name, windows).items()}
-    return {**_shared(run, name), **own}
+    return {**_shared(run, name), **observed(run, name, windows)}
 
 
 def observed(run: Run, name: str, windows: Sequence[Window]) -> dict[str, str]:
-    """Digests of the observation tables of windows, by month such as "2001_01"."""
+    """Attributes that state the digests of the observation tables of windows, month by month."""
     times = archive_times(windows)
     begin, end = (moment.astype("M8[us]").item() for moment in (times[0], times[-1] + run.step))
     months = Inputs(run.config, run.layout).observations(name, begin, end)
-    return {path.name[: len("2001-01")].replace("-", "_"): receipts.digest(path) for path in months}
+    return {observed_key(path): receipts.digest(path) for path in months}
+
+
+def observed_key(path: Path) -> str:
+    """Attribute in which an archive states the digest of the table of a month."""
+    return store.portable(f"{OBSERVED}_{path.name[: len('2001-01')]}")
+
+
+def digest_key(run: Run, path: Path) -> str:
+    """Attribute in which an archive states the digest of a file of the run."""
+    return store.portable(f"digest_of_{path.relative_to(run.layout.root)}")
 
 
 def identity(run: Run, name: str, first: Window) -> str:
@@ -63,12 +73,11 @@ def _shared(run: Run, name: str) -> dict[str, Any]:
     made_of, found = Inputs(run.config, run.layout).stated(name), factors(run, name)
     return {
         **({"keepbits": keepbits} if keepbits else {}),
-        "title": f"LARA {run.config.name}: {name} ({chosen.method})",
-        "Conventions": "CF-1.11",
+        "Conventions": "CF-1.11, ACDD-1.3",
         "experiment": json.dumps(stated(chosen, CUTTING), sort_keys=True),
         "factors": json.dumps({key: getattr(found, key) for key in ("background", "length", "observation")}),
         "settings": receipts.digest(Settings(run.config).analyses(name)),
-        **{f"digest_of_{path.relative_to(run.layout.root)}": receipts.digest(path) for path in made_of},
+        **{digest_key(run, path): receipts.digest(path) for path in made_of},
     }
 
 

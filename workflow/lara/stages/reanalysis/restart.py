@@ -59,6 +59,18 @@ def save(path: Path, restart: Restart, identity: str) -> None:
 
 def load(path: Path, identity: str, device: torch.device) -> Restart:
     """The restart at `path`. RestartError naming the file and the remedy unless it is whole and of `identity`."""
+    description, tensors = read(path)
+    if description["identity"] != identity:
+        raise RestartError(
+            f"restart {path} is of other settings, inputs or code ({description['identity']}, not {identity}): "
+            "rerun the job before"
+        )
+    start = _start(tensors, description["memories"], device)
+    return Restart(description["done"], start, description["failed"], description["notes"])
+
+
+def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Description and tensors of a restart, whosever it is. RestartError unless it is there and whole."""
     if not path.exists():
         raise RestartError(f"restart {path} does not exist: run the job before, which leaves it")
     try:
@@ -69,13 +81,7 @@ def load(path: Path, identity: str, device: torch.device) -> Restart:
         raise RestartError(f"restart {path} cannot be read ({fault}): delete it and rerun the job before") from None
     if description.pop("digest", None) != _digest(description, tensors):
         raise RestartError(f"restart {path} has changed since it was written: delete it and rerun the job before")
-    if description["identity"] != identity:
-        raise RestartError(
-            f"restart {path} is of other settings, inputs or code ({description['identity']}, not {identity}): "
-            "rerun the job before"
-        )
-    start = _start(tensors, description["memories"], device)
-    return Restart(description["done"], start, description["failed"], description["notes"])
+    return description, tensors
 
 
 def _memory(member: int, memory: Any) -> tuple[dict[str, Tensor], dict[str, Any] | None]:

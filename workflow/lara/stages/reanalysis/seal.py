@@ -9,6 +9,7 @@ import xarray as xr
 from lara import locks, store
 from lara.observations import table as tables
 from lara.stages.reading import read_dataset, read_table
+from lara.stages.reanalysis.attribution import attribution
 from lara.stages.reanalysis.provenance import archive_times
 from lara.stages.reanalysis.streams import files_of, published, stretch
 from lara.stages.run import Run
@@ -26,7 +27,8 @@ def seal_archive(run: Run, name: str) -> None:
         raise ValueError(f"experiment '{name}' has no streams: run `lara cycle-experiment`, which seals its archive")
     times = np.concatenate([archive_times(stretch(run, name, chunk).windows) for chunk in chunks])
     with locks.held(files.lock, "wait for it to end"):
-        store.assemble_archive(files.archive, [part.archive for part in parts], run.grid, run.channels, times)
+        archives, said = [part.archive for part in parts], attribution(run, name, times)
+        store.assemble_archive(files.archive, archives, run.grid, run.channels, times, said)
         tables.write_feedback((rows for part in parts for rows in tables.feedback_parts(part.feedback)), files.feedback)
         write_table(pd.concat([read_table(part.health) for part in parts], ignore_index=True), files.health)
         write_table(pd.concat([read_table(part.timings) for part in parts], ignore_index=True), files.timings)
