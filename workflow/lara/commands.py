@@ -157,21 +157,21 @@ COMMANDS = {
         "Assimilate single observations in every space they are shown in.",
     ),
     "status": Command(
-        "stages.reanalysis.status.tell",
+        "stages.upkeep.status.tell",
         "Tell how far every experiment is: last valid time, cycles per hour, time left, what stopped.",
     ),
     "verify-archive": Command(
-        "stages.reanalysis.versions.verify_archive",
+        "stages.upkeep.versions.verify_archive",
         "Prove an archive whole, chunk by chunk, and every version of it that is kept.",
         "experiment",
     ),
     "prune-archive": Command(
-        "stages.reanalysis.versions.prune_archive",
+        "stages.upkeep.versions.prune_archive",
         "Remove every version of an archive but the current one; whoever still reads an old one loses it.",
         "experiment",
     ),
     "attribute-archive": Command(
-        "stages.reanalysis.versions.attribute_archive",
+        "stages.upkeep.versions.attribute_archive",
         "Write what the configuration says of archives into one that is sealed, and seal it again.",
         "experiment",
     ),

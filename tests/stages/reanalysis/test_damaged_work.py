@@ -7,7 +7,7 @@ import pytest
 import worlds
 from damage import DAMAGES, spoil
 from lara.stages.reanalysis import checkpoints, cycle
-from lara.stages.reanalysis.status import status
+from lara.stages.upkeep.status import status
 
 NAME = "brief"  # an ensemble of two, four windows of one slot
 WORDS = f"cycle-experiment --experiment {NAME}"

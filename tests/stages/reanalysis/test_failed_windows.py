@@ -14,8 +14,8 @@ from lara.depends.settings import Settings
 from lara.observations import table as tables
 from lara.stages.reanalysis import cycle
 from lara.stages.reanalysis.provenance import identity, provenance
-from lara.stages.reanalysis.status import status
 from lara.stages.run import time
+from lara.stages.upkeep.status import status
 from lara.stages.verification.long_run import cycles
 
 NAME = "brief"  # eight windows of one slot, from 2001-01-02T00 on

@@ -89,13 +89,7 @@ REASONS = {
 
 def validate(table: pd.DataFrame) -> pd.DataFrame:
     """The table with the columns and types of `COLUMNS`; ValueError names a column and its first bad row."""
-    missing = [column for column in COLUMNS if column not in table]
-    if missing:
-        raise ValueError(f"observation table lacks the column(s) {missing}: it needs {list(COLUMNS)}")
-    try:
-        table = table[list(COLUMNS)].astype(COLUMNS).reset_index(drop=True)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"observation table holds a value of the wrong type: {error}") from error
+    table = _typed(table)
     aloft = _observed_aloft(table)
     _require(table, TIME, table[TIME].notna(), "must be a time")
     _require(table, LATITUDE, table[LATITUDE].between(-90, 90), "must lie in [-90, 90] degrees north")
@@ -119,6 +113,17 @@ def validate(table: pd.DataFrame) -> pd.DataFrame:
     finite = np.isfinite(table["ObsValue"]) | np.isinf(table["ObsError"]) | (table["PreQC"] != 0)
     _require(table, "ObsValue", finite, "must be finite, or the datum carry an infinite ObsError or PreQC > 0")
     return table
+
+
+def _typed(table: pd.DataFrame) -> pd.DataFrame:
+    """The columns of `COLUMNS` in their types. ValueError for one that is missing or of another type."""
+    missing = [column for column in COLUMNS if column not in table]
+    if missing:
+        raise ValueError(f"observation table lacks the column(s) {missing}: it needs {list(COLUMNS)}")
+    try:
+        return table[list(COLUMNS)].astype(COLUMNS).reset_index(drop=True)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"observation table holds a value of the wrong type: {error}") from error
 
 
 def _observed_aloft(table: pd.DataFrame) -> pd.Series:

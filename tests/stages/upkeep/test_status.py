@@ -4,7 +4,7 @@ import pytest
 
 import worlds
 from lara.stages.reanalysis import cycle
-from lara.stages.reanalysis.status import status
+from lara.stages.upkeep.status import status
 
 STREAMS = {
     "early": {"begin": "2001-01-02", "end": "2001-01-04", "chunk_days": 1},
