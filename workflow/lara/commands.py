@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from lara.stages.networks import RunWithNetworks
 
 
+_WITHIN = {"part": ("dataset",), "month": ("dataset",), "chunk": ("experiment", "stream")}  # where such things belong
+
+
 @dataclass(frozen=True)
 class Command:
     """A function of the package by its path, such as "stages.models.train.train_forecaster", and what it does.
@@ -37,6 +40,12 @@ class Command:
     def modules(self) -> tuple[str, ...]:
         """Modules whose import closure is its code."""
         return tuple(f"lara.{module}" for module in (self.path.rpartition(".")[0], self.script) if module)
+
+    @property
+    def option(self) -> str:
+        """Option that names the thing of a job, such as " --month {wildcards.dataset}/{wildcards.month}"."""
+        names = (*_WITHIN.get(self.argument, ()), self.argument)
+        return f" --{self.argument} " + "/".join(f"{{wildcards.{name}}}" for name in names) if self.argument else ""
 
     def __call__(self, run: RunWithNetworks, name: Any) -> str | None:
         """Do it; what it tells the user, if anything."""

@@ -5,7 +5,7 @@ import re
 import sys
 from pathlib import Path
 
-from lara import config as configuration
+from lara import config as configuration, figures
 from lara.cli import FROZEN_CONFIG, ON_PROCESSOR
 from lara.commands import COMMANDS
 from lara.depends.imports import Imports
@@ -27,6 +27,7 @@ if faults := IMPORTS.faults():
 RUN = Layout(Path("results") / CONFIG.name)
 SETTINGS, INPUTS = Settings(CONFIG), Inputs(CONFIG, RUN)
 settings = SETTINGS.of
+PICTURES = figures.pictures(CONFIG)
 
 # Jobs, and the Snakemake that a cluster's job starts for its part, read the configuration from here, so that it does not
 # matter what becomes of the user's file while they wait.
@@ -43,13 +44,6 @@ DEFAULT_AUTOENCODERS = CONFIG.default_autoencoders
 ENSEMBLES = [name for name, experiment in CONFIG.experiments.items() if experiment.has_spread]
 STREAMED = list(CONFIG.production.streams)
 CHUNKS = {(name, chunk.stream, chunk.name): chunk for name in STREAMED for chunk in CONFIG.production.chunks(name)}
-
-
-WITHIN = {
-    "part": ("dataset",),
-    "month": ("dataset",),
-    "chunk": ("experiment", "stream"),
-}  # wildcards before a thing's own
 
 
 def one_of(names):
@@ -76,10 +70,7 @@ def code(command, *modules):
 
 def lara(command, threads="{threads}"):
     """Shell line of a job: the command of its rule's name, for what its wildcards name, with its log."""
-    kind = COMMANDS[command].argument
-    names = WITHIN.get(kind, ()) + (kind,)
-    thing = f" --{kind} " + "/".join(f"{{wildcards.{name}}}" for name in names) if kind else ""
-    return f"lara {command} --run {{params.run}}{thing} --threads {threads} 2>&1 | tee {{log}}"
+    return f"lara {command} --run {{params.run}}{COMMANDS[command].option} --threads {threads} 2>&1 | tee {{log}}"
 
 
 def of(what, *kinds):
@@ -100,3 +91,23 @@ def chunk_of(wildcards):
 def published_chunks(what):
     """Input function: a file of every chunk whose times an experiment's archive holds."""
     return lambda wildcards: [getattr(files, what) for files in INPUTS.published(wildcards.experiment)]
+
+
+def drawn_by(target):
+    """The pictures that a target draws."""
+    return [RUN.figure(name) for name in figures.drawn_by(target, CONFIG, RUN)]
+
+
+def real_observations(wildcards):
+    """Refusal of `fig3_gdas`: no source of this version has what it is drawn from."""
+    raise ValueError(
+        f"fig3_gdas needs real observations (GDAS PREPBUFR or IODA files) and ERA5; run '{CONFIG.name}' has simulated ones "
+        f"of source '{CONFIG.source.kind}': see fig3_osse for the same comparison in a twin experiment"
+    )
+
+
+def of_the_default_run(wildcards):
+    """The README's figure; any other configuration's is refused."""
+    if CONFIG.name != "default":
+        raise ValueError(f"the README shows the default run, not '{CONFIG.name}': run without --configfile")
+    return RUN.figure("rmse_over_time")

@@ -1,14 +1,5 @@
 """Figures, each with its arrays saved beside it: a file of `lara/figures` says what it is drawn from and by which target."""
 
-from lara import figures
-
-PICTURES = figures.pictures(CONFIG)
-
-
-def drawn_by(target):
-    """The pictures that a target draws."""
-    return [RUN.figure(name) for name in figures.drawn_by(target, CONFIG, RUN)]
-
 
 rule draw_figure:
     """Gather and save a figure's fields, then draw it."""
@@ -107,26 +98,10 @@ rule exp4_forecast_autoencoder:
         RUN.figure("exp4_forecast_autoencoder"),
 
 
-def real_observations(wildcards):
-    """Refusal of `fig3_gdas`: no source of this version has what it is drawn from."""
-    raise ValueError(
-        f"fig3_gdas needs real observations (GDAS PREPBUFR or IODA files) and ERA5 as their truth; run '{CONFIG.name}' has "
-        f"simulated observations of source '{CONFIG.source.kind}': see fig3_osse for the same comparison in a twin "
-        "experiment"
-    )
-
-
 rule fig3_gdas:
     """The OSSE's figure against held-out observations and ERA5: refused until a run has both."""
     input:
         real_observations,
-
-
-def of_the_default_run(wildcards):
-    """The README's figure; any other configuration's is refused."""
-    if CONFIG.name != "default":
-        raise ValueError(f"the README shows the default run, not '{CONFIG.name}': run without --configfile")
-    return RUN.figure("rmse_over_time")
 
 
 rule readme_figure:
