@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
 from lara import normalise, receipts, store
 from lara.depends.imports import Imports
@@ -18,7 +17,9 @@ from lara.stages.data.dataset import part_of, require_whole
 from lara.stages.models.network_errors import longest_window
 from lara.stages.networks import RunWithNetworks
 from lara.stages.origin import ORIGIN
+from lara.stages.reading import read_dataset
 from lara.stages.run import Run, time
+from lara.stages.writing import write_raw
 
 
 def import_statistics(run: Run) -> None:
@@ -45,7 +46,7 @@ def import_network(run: RunWithNetworks, name: str) -> None:
     _require_errors(run, imports, name)
     origin = {"run": imports.name, "digest": receipts.digest(path)}
     for own, other in zip((run.layout.errors(name), *run.layout.curves(name)), imports.network(name)[1:], strict=True):
-        receipts.write_bytes(own, other.read_bytes())
+        write_raw(other.read_bytes(), own)
     weights.save(module, run.layout.weights(name), run.description(section), {**made, ORIGIN: origin})
 
 
@@ -120,10 +121,7 @@ def _require_scales(run: Run, imports: Imports, name: str, made: dict[str, Any])
 def _require_errors(run: Run, imports: Imports, name: str) -> None:
     """ValueError unless the errors of a network can be read, and reach to the end of every window."""
     path = imports.theirs.errors(name)
-    try:
-        found = xr.load_dataset(path)
-    except (OSError, ValueError) as fault:
-        raise ValueError(f"{path} is damaged ({fault}): remove it and run snakemake on that run") from fault
+    found = read_dataset(path)
     if name == "forecaster" and (last := int(np.max(found["step"].values))) < longest_window(run):
         raise ValueError(
             f"{path} has model errors up to step {last}, and windows here last {longest_window(run)}: train the "

@@ -27,9 +27,12 @@ class DamagedError(ValueError):
 
 
 def read_dataset(path: Path) -> xr.Dataset:
-    """NetCDF, in memory. FileNotFoundError, or ValueError naming the file and the remedy; so for all below."""
+    """NetCDF, in memory, without the encoding it came in, which another file may have no use for.
+
+    FileNotFoundError, or ValueError naming the file and the remedy; so for all below.
+    """
     with _whole(path):
-        return xr.load_dataset(path)
+        return xr.load_dataset(path).drop_encoding()
 
 
 def read_table(path: Path) -> pd.DataFrame:

@@ -24,20 +24,21 @@ def write_dataset(dataset: xr.Dataset, path: Path) -> None:
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
     """Write parquet."""
-    _write(table.to_parquet(index=False), path)
+    write_raw(table.to_parquet(index=False), path)
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
     """Write a table as text."""
-    _write(table.to_csv(index=False).encode(), path)
+    write_raw(table.to_csv(index=False).encode(), path)
 
 
 def write_record(content: dict[str, Any], path: Path) -> None:
     """Write JSON. ValueError for a figure that is no number."""
-    _write((json.dumps(content, indent=2, allow_nan=False) + "\n").encode(), path)
+    write_raw((json.dumps(content, indent=2, allow_nan=False) + "\n").encode(), path)
 
 
-def _write(raw: bytes, path: Path) -> None:
+def write_raw(raw: bytes, path: Path) -> None:
+    """Write bytes as they are."""
     receipts.withdraw(path)
     receipts.write_bytes(path, raw)
     receipts.vouch(path)

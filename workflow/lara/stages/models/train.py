@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -28,6 +27,7 @@ from lara.stages.code_digest import code_digest
 from lara.stages.networks import RunWithNetworks
 from lara.stages.run import Run
 from lara.stages.states import RunWithStates
+from lara.stages.writing import write_raw
 from lara.store import StateStore, open_state
 from lara.training import Curve, Loss, Noise, Report, Sequences, Trainer, area_weighted, spread
 
@@ -188,7 +188,7 @@ def staged(run: Run, stores: Sequence[StateStore]) -> list[StateStore]:
 def _finish(run: Run, module: nn.Module, name: str, description: dict[str, Any], precision: Precision) -> None:
     """Weights and curves to where rules look for them; before, all lay out of Snakemake's reach: a kill loses none."""
     for path in run.layout.curves(name):
-        shutil.copyfile(run.layout.training(name) / path.name, path)
+        write_raw((run.layout.training(name) / path.name).read_bytes(), path)
     made = {
         "precision": precision.value,
         "reason": precision.reason,
