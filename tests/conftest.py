@@ -19,6 +19,13 @@ from trainings import STEP
 torch.set_num_threads(1)
 
 
+def pytest_collection_modifyitems(items):
+    """Tests on a run that is trained first are slow, too."""
+    for item in items:
+        if {"world", "cycled", "finished"} & set(item.fixturenames):
+            item.add_marker("slow")
+
+
 @pytest.fixture(autouse=True)
 def _seeds():
     torch.manual_seed(0)

@@ -12,12 +12,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import xarray as xr
 
 from lara import receipts
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError)
 
@@ -31,6 +33,8 @@ def read_dataset(path: Path) -> xr.Dataset:
 
     FileNotFoundError, or ValueError naming the file and the remedy; so for all below.
     """
+    import xarray as xr  # rules import what draws figures, and that this module
+
     with _whole(path):
         return xr.load_dataset(path).drop_encoding()
 
