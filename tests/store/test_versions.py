@@ -8,34 +8,17 @@ import pytest
 import worlds
 from damage import flip, shard
 from lara import store
-from lara.grid import Grid
-from lara.state import Channels
 from lara.store import StoreError
 from lara.store.versions import current, receipt_of
+from toy_archives import CHANNELS, DAYS, GRID, STATES, TIMES, sealed_parts, write_part
 
-GRID, CHANNELS = Grid.gaussian(8, 16), Channels.of(["msl"], ["z"], [500, 850])
-TIMES = np.datetime64("2000-02-27", "ns") + np.arange(12) * np.timedelta64(6, "h")
-STATES = np.random.default_rng(0).standard_normal((12, 3, 8, 16)).astype(np.float32)
 FIELDS = [name + kind for name in ("geopotential", "mean_sea_level_pressure") for kind in ("", "_background")]
-DAYS = [slice(4 * day, 4 * day + 4) for day in range(3)]
-
-
-def write_part(path, day, states):
-    """A sealed archive of one day, in place of what was there."""
-    store.discard_archive(path)
-    store.create_archive(path, GRID, CHANNELS, TIMES[DAYS[day]], {"title": "toy"})
-    store.write_archive(path, 0, analysis=states[DAYS[day]], background=states[DAYS[day]])
-    store.seal_archive(path)
 
 
 @pytest.fixture
 def parts(tmp_path):
     """Three days, sealed each."""
-    paths = [tmp_path / "chunks" / f"{day}.zarr" for day in range(3)]
-    for day, path in enumerate(paths):
-        path.parent.mkdir(exist_ok=True)
-        write_part(path, day, STATES)
-    return paths
+    return sealed_parts(tmp_path / "chunks")
 
 
 @pytest.fixture

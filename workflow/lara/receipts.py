@@ -60,6 +60,13 @@ def vouch(path: Path) -> None:
     write(_beside(path), size=size, digest=mark)
 
 
+def put(part: Path, path: Path) -> None:
+    """Give a file that is finished its name, and a receipt beside it in place of that of the file before."""
+    withdraw(path)
+    part.replace(path)
+    vouch(path)
+
+
 def withdraw(path: Path) -> None:
     """Remove the receipt beside a file, before the file changes."""
     _beside(path).unlink(missing_ok=True)

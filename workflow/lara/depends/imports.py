@@ -16,12 +16,10 @@ from lara import config as configuration
 from lara.config import Config, ConfigError
 from lara.config.experiments import MODEL_SPACE
 from lara.depends.inputs import Inputs
-from lara.depends.settings import Settings, Values
+from lara.depends.settings import BOOKKEEPING, USE, Settings, Values
 from lara.layout import Layout
 
 FORECASTER = "forecaster"  # its name among the networks
-BOOKKEEPING = ("checkpoint_every", "validate_every", "validation_samples", "precision")
-USE = ("corrections", "relaxation_days")  # keys of a network that its weights do not depend on
 
 
 @dataclass(frozen=True)

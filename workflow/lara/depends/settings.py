@@ -18,6 +18,8 @@ from lara.depends.stated import stated
 # Keys of an experiment that change no analysis: which jobs are asked for, and whether they stop at one that fails. What
 # they have published stays, and a job that stopped goes on from its last checkpoint, when these are changed.
 CUTTING = ("days", "suite", "on_failure", "most_failures")
+USE = ("corrections", "relaxation_days")  # keys of a network that its weights do not depend on
+BOOKKEEPING = ("checkpoint_every", "validate_every", "validation_samples", "precision")  # of a training, likewise
 SCHEME = ("method", "latent_covariance", "slots", "slot_hours", "overlap", "increment_form", "model_error")
 Values = dict[str, Any]
 

@@ -36,9 +36,7 @@ def save(module: nn.Module, path: Path, description: dict[str, Any], training: M
     # one text, since safetensors keeps several in no fixed order
     notes = json.dumps(description | {TRAINING: {**(training or {})}}, sort_keys=True)
     save_file(tensors, part, metadata={"description": notes})
-    receipts.withdraw(path)
-    part.replace(path)
-    receipts.vouch(path)
+    receipts.put(part, path)
 
 
 def load(module: nn.Module, path: Path, description: dict[str, Any]) -> None:

@@ -17,8 +17,9 @@ from torch import Tensor
 
 from lara.grid import Grid
 from lara.observations.columns import STATION_TYPE, TIME
+from lara.observations.flags import Flag
 from lara.observations.operators import KINDS, Operator, Rows
-from lara.observations.table import Flag, prior_flags
+from lara.observations.table import prior_flags
 from lara.state import Channels
 
 STEP = np.timedelta64(6, "h")

@@ -20,8 +20,9 @@ import pandas as pd
 from jaxtyping import Bool, Float
 
 from lara.bounds import bounds
+from lara.observations.flags import Flag
 from lara.observations.operators import observed_variables
-from lara.observations.table import PRESSURE, STATION, TIME, Flag
+from lara.observations.table import PRESSURE, STATION, TIME
 from lara.observations.thinning import Thinning
 from lara.variables import VARIABLES
 

@@ -1,24 +1,20 @@
 """The observation table: one row per observation, columns named after IODA (JEDI, "IODA naming conventions").
 
 Departures are always observation minus model: `ombg` = y - H(x_b), `oman` = y - H(x_a). What became of a datum is a
-`Flag`, numbered like those of JEDI's Unified Forward Operator (JCSDA/ufo, src/ufo/filters/QCflags.h).
+`Flag`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from jaxtyping import Bool, Float, Int64
-from pyarrow import parquet
 
-from lara import receipts
+from lara.observations import parquet_files
 from lara.observations.columns import LATITUDE, LONGITUDE, PRESSURE, STATION, STATION_TYPE, TIME
+from lara.observations.flags import REASONS, Flag
 from lara.observations.operators import KINDS, observed_variables
 
 COLUMNS = {
@@ -44,46 +40,6 @@ FEEDBACK_COLUMNS = {
     "reason": "str",  # the same in words
     "weight": "float64",  # of the datum in the cost relative to a Gaussian, in (0, 1]
     "cycle": "datetime64[ns]",  # beginning of the window
-}
-
-
-class Flag(IntEnum):
-    """What became of a datum. Numbers below 100 are those of UFO, greater ones have no counterpart there."""
-
-    PASS = 0
-    PASSIVE = 1
-    MISSING = 10
-    PREQC = 11
-    BOUNDS = 12
-    BLACK = 14
-    THINNED = 16
-    FGUESS = 19
-    SUPEROB = 31
-    DUPLICATE = 101
-    CONFLICT = 102
-    USED_BEFORE = 103
-    IMPLAUSIBLE = 104
-
-    @property
-    def reason(self) -> str:
-        """The flag in words, as in feedback and reports."""
-        return REASONS[self]
-
-
-REASONS = {
-    Flag.PASS: "used",
-    Flag.PASSIVE: "passive: compared, not assimilated",
-    Flag.MISSING: "value or error missing",
-    Flag.PREQC: "rejected by its provider",
-    Flag.BOUNDS: "too far from climatology",
-    Flag.BLACK: "blacklisted",
-    Flag.THINNED: "thinned",
-    Flag.FGUESS: "too far from the background",
-    Flag.SUPEROB: "averaged into a superobservation",
-    Flag.DUPLICATE: "repeats an earlier row",
-    Flag.CONFLICT: "contradicts an earlier row of the same site, time and level",
-    Flag.USED_BEFORE: "used by an earlier window",
-    Flag.IMPLAUSIBLE: "beyond what the atmosphere does",
 }
 
 
@@ -156,7 +112,7 @@ def write(parts: Iterable[pd.DataFrame], path: Path) -> None:
 
     So a file longer than memory is written, and read by stretches of time: give a part for some days.
     """
-    _write_parquet((validate(part) for part in parts), COLUMNS, path)
+    parquet_files.write((validate(part) for part in parts), COLUMNS, path)
 
 
 def write_feedback(parts: Iterable[pd.DataFrame], path: Path) -> None:
@@ -165,20 +121,7 @@ def write_feedback(parts: Iterable[pd.DataFrame], path: Path) -> None:
     The bytes do not depend on how the cycles are spread over the parts.
     """
     typed = (part[list(FEEDBACK_COLUMNS)].astype(FEEDBACK_COLUMNS) for part in parts)
-    _write_parquet((cycle for part in typed for _, cycle in part.groupby("cycle")), FEEDBACK_COLUMNS, path)
-
-
-def _write_parquet(parts: Iterable[pd.DataFrame], columns: Mapping[str, str], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    empty = pd.DataFrame(columns=list(columns)).astype(dict(columns))
-    schema = pa.Schema.from_pandas(empty, preserve_index=False)
-    with parquet.ParquetWriter(partial, schema) as writer:
-        for part in parts:
-            writer.write_table(pa.Table.from_pandas(part, schema, preserve_index=False))
-    receipts.withdraw(path)
-    partial.replace(path)
-    receipts.vouch(path)
+    parquet_files.write((cycle for part in typed for _, cycle in part.groupby("cycle")), FEEDBACK_COLUMNS, path)
 
 
 def read(path: Path, begin: np.datetime64 | None = None, end: np.datetime64 | None = None) -> pd.DataFrame:
@@ -187,7 +130,7 @@ def read(path: Path, begin: np.datetime64 | None = None, end: np.datetime64 | No
     FileNotFoundError when absent, ValueError when it is not one.
     """
     limits = [(TIME, sign, limit) for sign, limit in ((">=", begin), ("<", end)) if limit is not None]
-    return validate(_read_parquet(path, limits))
+    return validate(parquet_files.read(path, limits))
 
 
 def read_all(paths: Sequence[Path], begin: np.datetime64, end: np.datetime64) -> pd.DataFrame:
@@ -197,29 +140,17 @@ def read_all(paths: Sequence[Path], begin: np.datetime64, end: np.datetime64) ->
 
 def read_feedback(path: Path, cycle: np.datetime64 | None = None) -> pd.DataFrame:
     """The feedback table in `path`, or that of one cycle. FileNotFoundError when absent, ValueError if it is none."""
-    return _require_feedback(_read_parquet(path, [] if cycle is None else [("cycle", "==", cycle)]), path)
+    return _require_feedback(parquet_files.read(path, [] if cycle is None else [("cycle", "==", cycle)]), path)
 
 
 def feedback_parts(path: Path) -> Iterator[pd.DataFrame]:
     """The same table, cycle after cycle; one without rows where there are none."""
-    _require_file(path)
-    with _naming(path), parquet.ParquetFile(path) as file:
-        groups = file.num_row_groups
-    if not groups:
-        yield read_feedback(path)
-    for number in range(groups):
-        with _naming(path), parquet.ParquetFile(path) as file:
-            part = file.read_row_group(number).to_pandas()
+    found = False
+    for part in parquet_files.row_groups(path):
+        found = True
         yield _require_feedback(part, path)
-
-
-def prove(path: Path) -> None:
-    """Compare a parquet file with its receipt, and read all of it. ValueError naming it where it is damaged."""
-    _require_file(path)
-    receipts.require_whole(path)
-    with _naming(path), parquet.ParquetFile(path) as file:
-        for number in range(file.num_row_groups):
-            file.read_row_group(number)
+    if not found:
+        yield read_feedback(path)
 
 
 def _require_feedback(table: pd.DataFrame, path: Path) -> pd.DataFrame:
@@ -227,39 +158,6 @@ def _require_feedback(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     if missing:
         raise ValueError(f"feedback file {path} lacks the column(s) {missing}: rerun the assimilation that made it")
     return table
-
-
-def _require_file(path: Path) -> None:
-    if not path.exists():
-        raise FileNotFoundError(
-            f"no observation file {path}: run `lara simulate-observations` and `lara screen-observations`, or snakemake"
-        )
-    state = path.stat()
-    _require_whole(path, state.st_size, state.st_mtime_ns)
-
-
-@lru_cache(maxsize=256)
-def _require_whole(path: Path, size: int, modified: int) -> None:
-    """Compare a file with its receipt, once as long as it stays as it is: it is read stretch by stretch."""
-    receipts.require_whole(path)
-
-
-def _read_parquet(path: Path, limits: Sequence[tuple[str, str, np.datetime64]]) -> pd.DataFrame:
-    _require_file(path)
-    filters = [(column, sign, pd.Timestamp(limit)) for column, sign, limit in limits]
-    with _naming(path):
-        return pd.read_parquet(path, filters=filters or None)
-
-
-@contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Names a file that is no parquet, or damaged, in what reading it raises."""
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"{path} is not a readable parquet file ({error}): remove it and rerun the rule that made it"
-        ) from error
 
 
 def between(table: pd.DataFrame, begin: np.datetime64, end: np.datetime64) -> pd.DataFrame:

@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from lara.observations.table import LATITUDE, LONGITUDE, PRESSURE, STATION, STATION_TYPE, TIME, Flag
+from lara.observations.flags import Flag
+from lara.observations.table import LATITUDE, LONGITUDE, PRESSURE, STATION, STATION_TYPE, TIME
 
 STEP = np.timedelta64(6, "h")
 EPOCH = np.datetime64("1970-01-01", "ns")

@@ -13,7 +13,7 @@ import numpy as np
 from lara import normalise, receipts, store
 from lara.depends.imports import Imports
 from lara.networks import weights
-from lara.stages.data.dataset import part_of, require_whole
+from lara.stages.data.dataset import part_of, require_every_time
 from lara.stages.models.network_errors import longest_window
 from lara.stages.networks import RunWithNetworks
 from lara.stages.origin import ORIGIN
@@ -68,7 +68,7 @@ def import_dataset(run: Run, label: str) -> None:
     found = store.open_state(theirs, begin, end)
     if found.channels != run.channels or found.grid.shape != run.grid.shape:
         raise ValueError(f"{theirs} is of other channels or of another grid than this run: make the dataset here")
-    require_whole(run, dataset, part, found)
+    require_every_time(run, dataset, part, found)
     _require_content(imports, dataset)
     store.link(theirs, own)
     receipts.write(

@@ -17,9 +17,7 @@ def write_dataset(dataset: xr.Dataset, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     dataset.to_netcdf(part)
-    receipts.withdraw(path)
-    part.replace(path)
-    receipts.vouch(path)
+    receipts.put(part, path)
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:

@@ -1,8 +1,6 @@
-"""Datasets of states and archives of analyses on disk. Only here is Zarr known, and here only to `arrays`."""
+"""Datasets of states and archives of analyses on disk. Only here is Zarr known, and here to `arrays` and `template`."""
 
 from lara.store.archive import (
-    OBSERVED,
-    assemble_archive,
     create_archive,
     discard_archive,
     failed_times,
@@ -14,6 +12,7 @@ from lara.store.archive import (
     write_archive,
 )
 from lara.store.arrays import StoreError
+from lara.store.assembly import OBSERVED, assemble_archive
 from lara.store.attributes import AND, MADE_WITH, portable
 from lara.store.attributes import added as added_attributes
 from lara.store.means import MonthMean, write_means

@@ -11,7 +11,7 @@ from parts is never written again: another assembly is another version (`lara.st
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from jaxtyping import Float32
 from lara import receipts
 from lara.grid import Grid
 from lara.state import Channels
-from lara.store import arrays, versions
+from lara.store import arrays, template, versions
 from lara.store import attributes as attributes_of
 from lara.store.arrays import RERUN, StoreError
 from lara.store.rounding import bitround, worst_error
@@ -30,8 +30,7 @@ from lara.store.sealing import require_finite
 from lara.store.versions import receipt_of
 from lara.variables import VARIABLES
 
-_OWN = ("grid_kind", "channels", "kinds")  # attributes that this module reads back
-OBSERVED = "digest_of_observations"  # begins the names of attributes that may differ from part to part
+OWN = ("grid_kind", "channels", "kinds")  # attributes that this module reads back
 KEEPBITS = "keepbits"  # attribute: bits of the mantissa by variable; absent where nothing is rounded
 FLAG = "analysis_flag"
 _FLAGGED = {
@@ -59,7 +58,7 @@ def create_archive(
     """
     if path.is_symlink():
         raise StoreError(f"{path} stands for a sealed version, which is not written again: discard the name first")
-    arrays.ensure(path, _template(grid, channels, times, attributes or {}, spread))
+    template.ensure(path, _template(grid, channels, times, attributes or {}, spread))
 
 
 def restore_archive(
@@ -72,12 +71,12 @@ def restore_archive(
     receipt_of(path).unlink(missing_ok=True)
     if path.is_symlink() or not path.is_dir():
         raise StoreError(f"{path} is missing: {RERUN}")
-    arrays.restore(path, _template(grid, channels, times, attributes, spread))
+    template.restore(path, _template(grid, channels, times, attributes, spread))
 
 
 def _template(
     grid: Grid, channels: Channels, times: np.ndarray, attributes: Mapping[str, Any], spread: bool
-) -> arrays.Template:
+) -> template.Template:
     """An archive before it holds data."""
     coordinates = channels.coordinates(times, grid)
     coordinates.pop("time")
@@ -88,8 +87,8 @@ def _template(
         for what in kinds
         for name in channels.variables
     }
-    known = dict(zip(_OWN, (grid.kind, " ".join(channels.names), " ".join(kinds)), strict=True))
-    return arrays.Template(times, fields, coordinates, {**attributes_of.all_portable(attributes), **known})
+    known = dict(zip(OWN, (grid.kind, " ".join(channels.names), " ".join(kinds)), strict=True))
+    return template.Template(times, fields, coordinates, {**attributes_of.all_portable(attributes), **known})
 
 
 def write_archive(path: Path, first: int, **states: Float32[np.ndarray, "n channel latitude longitude"]) -> None:
@@ -120,7 +119,7 @@ def write_archive(path: Path, first: int, **states: Float32[np.ndarray, "n chann
 
 def require_written(path: Path, count: int) -> None:
     """Read the first `count` times back. Raises StoreError naming a file that is damaged or was never written."""
-    for name in _variables(path) if count else []:
+    for name in variables_of(path) if count else []:
         arrays.read_back(path, name, 0, count)
 
 
@@ -143,18 +142,18 @@ def seal_archive(path: Path, failed: np.ndarray | None = None, added: Mapping[st
     """
     times = arrays.read_times(path)
     if failed is not None and failed.size:
-        arrays.write_flags(path, FLAG, np.isin(times, failed), _FLAGGED)
+        flag_failed(path, failed)
     if added is not None:
         receipt_of(path).unlink(missing_ok=True)
         attributes_of.add(path, added)
-    for name in _variables(path):
+    for name in variables_of(path):
         arrays.read_back(path, name, 0, len(times))
     for leftover in path.rglob("*.partial"):  # of a process that was killed while writing
         leftover.unlink()
-    receipts.write(receipt_of(path), **_describe(path))
+    receipts.write(receipt_of(path), **described(path))
 
 
-def _describe(path: Path) -> dict[str, Any]:
+def described(path: Path) -> dict[str, Any]:
     """Content of the receipt of an archive as it is."""
     times = arrays.read_times(path)
     files = receipts.describe(_files(path), path)
@@ -162,92 +161,12 @@ def _describe(path: Path) -> dict[str, Any]:
 
 
 def _span(path: Path, times: np.ndarray) -> dict[str, Any]:
-    return {"count": len(times), "begin": str(times[0]), "end": str(times[-1]), "variables": _variables(path)}
+    return {"count": len(times), "begin": str(times[0]), "end": str(times[-1]), "variables": variables_of(path)}
 
 
-def assemble_archive(
-    path: Path,
-    parts: Sequence[Path],
-    grid: Grid,
-    channels: Channels,
-    times: np.ndarray,
-    added: Mapping[str, Any] | None = None,
-) -> None:
-    """Make a version of the archive of `times` from sealed ones of stretches of it, and have `path` stand for it.
-
-    Files are linked where they can be, and copied where not: each is one time of both, and no writer changes a file in
-    place. What parts were made with may differ and is stated of all of them; `added` is as for `seal_archive`. Raises
-    StoreError naming every part that is damaged, not sealed, or of other attributes than the first, and the first time
-    that no part holds; `path` then stands for what it did before.
-    """
-    attributes = _shared_attributes(parts)
-    fresh = versions.folder_of(path) / ".fresh.zarr"
-    fresh.parent.mkdir(parents=True, exist_ok=True)
-    discard_archive(fresh)
-    own = {key: value for key, value in attributes.items() if key not in ("coordinates", *_OWN)}
-    own |= {KEEPBITS: json.loads(own[KEEPBITS])} if KEEPBITS in own else {}
-    create_archive(fresh, grid, channels, times, own, spread="spread" in attributes["kinds"].split())
-    held = [_link_files(part, fresh, times) for part in parts]
-    missing = np.setdiff1d(times, np.concatenate(held))
-    if missing.size:
-        raise StoreError(f"{path}: no part holds {missing[0]} ({missing.size} times are missing): cycle its chunk")
-    if failed := [one for part in parts for one in failed_times(part)]:
-        arrays.write_flags(fresh, FLAG, np.isin(times, failed), _FLAGGED)
-    attributes_of.add(fresh, {**attributes_of.made_with(parts), **(added or {})})
-    _publish(fresh, path)
-
-
-def _publish(fresh: Path, path: Path) -> None:
-    """Make a whole store the current version of `path`; receipts come after what they are of."""
-    content = _describe(fresh)
-    version = fresh.with_name(f"{content['digest']}.zarr")
-    if _problems(version, content=True):  # not there, or no longer whole
-        versions.share(fresh, content["files"], versions.current(path))
-        discard_archive(version)
-        fresh.rename(version)
-        receipts.sync(version.parent)
-        receipts.write(receipt_of(version), **content)
-    else:
-        discard_archive(fresh)
-    receipt_of(path).unlink(missing_ok=True)
-    versions.point(path, version)
-    receipts.write(receipt_of(path), **content)
-
-
-def _shared_attributes(parts: Sequence[Path]) -> dict[str, Any]:
-    """Attributes of all parts together, but what was added to each.
-
-    StoreError naming each part that is damaged or made from something else.
-    Each states what it observed; none may contradict another.
-    """
-    problems = [problem for part in parts for problem in _problems(part, content=True)]
-    if not problems:
-        told = [attributes_of.identifying(part) for part in parts]
-        wanted = {**told[0], **{key: value for one in told for key, value in one.items() if key.startswith(OBSERVED)}}
-        different = [part for part, one in zip(parts, told, strict=True) if not _agree(one, wanted)]
-        problems = [f"{part} is made from other inputs or settings than {parts[0]}" for part in different]
-    if problems:
-        raise StoreError("; ".join(problems) + f": {RERUN}")
-    return wanted
-
-
-def _agree(attributes: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Whether a part says nothing else, and lacks nothing but what others observed."""
-    lacking = wanted.keys() - attributes.keys()
-    return all(wanted.get(key) == value for key, value in attributes.items()) and all(
-        key.startswith(OBSERVED) for key in lacking
-    )
-
-
-def _link_files(part: Path, path: Path, times: np.ndarray) -> np.ndarray:
-    """Link all files of a part into an archive; returns the times it holds."""
-    held = arrays.read_times(part)
-    first = int(np.searchsorted(times, held[0]))
-    if not np.array_equal(times[first : first + len(held)], held):
-        raise StoreError(f"{part} is from {held[0]} to {held[-1]}, which are no times of {path}: {RERUN}")
-    for name in _variables(part):
-        arrays.link_files(part, path, name, first)
-    return held
+def flag_failed(path: Path, failed: np.ndarray) -> None:
+    """Flag the times (datetime64[ns]) of an archive at which the background stands for the analysis."""
+    template.write_flags(path, FLAG, np.isin(arrays.read_times(path), failed), _FLAGGED)
 
 
 def failed_times(path: Path) -> np.ndarray:
@@ -262,7 +181,7 @@ def open_archive(path: Path) -> xr.Dataset:
     It stays with the version that `path` stands for now, whatever is published later.
     """
     path = versions.current(path)
-    problems = _problems(path, content=False)
+    problems = problems_of(path, content=False)
     if problems:
         raise StoreError(f"{problems[0]} ({len(problems)} problems in {path}): {RERUN}")
     daily = int(np.timedelta64(1, "D") // arrays.step_of(arrays.read_times(path)))
@@ -273,13 +192,13 @@ def verify_archive(path: Path) -> list[str]:
     """Everything that is wrong with an archive, file by file; empty when it is whole. Reads every byte."""
     version = versions.current(path)
     if version == path:
-        return _problems(path, content=True)
+        return problems_of(path, content=True)
     published, own = (file.read_bytes() if file.exists() else b"" for file in map(receipt_of, (path, version)))
     foreign = [] if published == own else [f"{receipt_of(path)} is not the receipt of version {version}: {RERUN}"]
-    return foreign + _problems(version, content=True)
+    return foreign + problems_of(version, content=True)
 
 
-def _problems(path: Path, content: bool) -> list[str]:
+def problems_of(path: Path, content: bool) -> list[str]:
     """What is wrong with a store and its receipt; with `content` every byte and every time is looked for."""
     receipt = receipt_of(path)
     try:
@@ -301,12 +220,12 @@ def _left_out(path: Path, receipt: Mapping[str, Any]) -> list[str]:
     times = arrays.read_times(path)
     different = [key for key, value in _span(path, times).items() if receipt.get(key) != value]
     wrong = [f"{receipt_of(path)} has another {key} than the archive" for key in different]
-    fields = [arrays.open_field(path, name) for name in _variables(path)]
+    fields = [arrays.open_field(path, name) for name in variables_of(path)]
     wanted = [file for field in fields for file in arrays.shards(field, np.arange(len(times)))]
     return wrong + [f"{file} is missing" for file in wanted if not file.exists()]
 
 
-def _field(name: str, what: str, channels: Channels, grid: Grid, keepbits: int | None) -> arrays.Field:
+def _field(name: str, what: str, channels: Channels, grid: Grid, keepbits: int | None) -> template.Field:
     variable, packed = VARIABLES[name], keepbits is not None
     attributes: dict[str, Any] = {**variable.attributes, "long_name": f"{variable.long_name}, {what}"}
     if keepbits is not None:
@@ -314,8 +233,8 @@ def _field(name: str, what: str, channels: Channels, grid: Grid, keepbits: int |
         attributes |= {"quantization_maximum_relative_error": worst_error(keepbits)}
     if variable.upper_air:
         shape = (len(channels.common_levels()), *grid.shape)
-        return arrays.Field(("level", "latitude", "longitude"), shape, attributes, packed)
-    return arrays.Field(("latitude", "longitude"), grid.shape, attributes, packed)
+        return template.Field(("level", "latitude", "longitude"), shape, attributes, packed)
+    return template.Field(("latitude", "longitude"), grid.shape, attributes, packed)
 
 
 def _channels(path: Path) -> Channels:
@@ -326,7 +245,8 @@ def _kinds(path: Path) -> list[str]:
     return list(arrays.read_attributes(path)["kinds"].split())
 
 
-def _variables(path: Path) -> list[str]:
+def variables_of(path: Path) -> list[str]:
+    """Names of the variables of an archive that hold states."""
     names = [VARIABLES[name].archive_name for name in _channels(path).variables]
     return [name + _KINDS[kind] for kind in _kinds(path) for name in names]
 

@@ -17,7 +17,7 @@ from jaxtyping import Float32, Int
 from lara import receipts
 from lara.grid import Grid
 from lara.state import Channels, grid_coordinates
-from lara.store import arrays
+from lara.store import arrays, template
 from lara.store.arrays import RERUN, StoreError
 from lara.store.reading import Rows, StoredRows, stage
 from lara.store.sealing import channels_of, content_digest, sealed_rows
@@ -34,15 +34,15 @@ def create(
     """
     names = np.array(channels.names, dtype=np.dtypes.StringDType())
     labels = xr.Variable("channel", names, {"long_name": "variable, pressure level in hPa"})
-    field = arrays.Field(
+    field = template.Field(
         ("channel", "latitude", "longitude"),
         (len(channels), *grid.shape),
         {"long_name": "atmospheric state in SI units"},
         sharded=True,
     )
     coordinates = {"channel": labels, **grid_coordinates(grid)}
-    template = arrays.Template(times, {"state": field}, coordinates, {**(attributes or {}), "grid_kind": grid.kind})
-    arrays.ensure(path, template)
+    empty = template.Template(times, {"state": field}, coordinates, {**(attributes or {}), "grid_kind": grid.kind})
+    template.ensure(path, empty)
 
 
 def open_state(

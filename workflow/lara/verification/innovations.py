@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from lara.observations.table import PRESSURE, TIME, Flag
+from lara.observations.flags import Flag
+from lara.observations.table import PRESSURE, TIME
 from lara.state import Channel
 
 GROUPS = ["variable", "level", "withheld"]

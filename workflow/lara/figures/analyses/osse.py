@@ -32,14 +32,14 @@ def inputs(config: Config, layout: Layout) -> list[Path]:
 
 
 def gather(run: Run) -> pd.DataFrame:
-    """The table of the OSSE, `experiment.osse.osse_table`."""
+    """The table of the OSSE, `stages.verification.paired_table`."""
     return read_csv(run.layout.osse)
 
 
 def draw(table: pd.DataFrame) -> Figure:
     """A panel per channel (rows) and lead (columns): RMSE less that of the reference, with its paired interval.
 
-    `table` is `experiment.osse.osse_table`: method, channel, lead_days, rmse, low, high, difference, difference_low,
+    `table` is that of `gather`: method, channel, lead_days, rmse, low, high, difference, difference_low,
     difference_high (SI), reference, n. A dot is filled where the 95 % interval leaves out 0; the RMSE itself stands
     beside with its own interval. Methods far worse than the reference are off the axis, as an arrow at its end, so that
     the others can be told apart. ValueError unless all rows have one reference.

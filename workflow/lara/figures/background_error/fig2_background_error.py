@@ -35,7 +35,7 @@ def inputs(config: Config, layout: Layout) -> list[Path]:
 
 
 def gather(run: Run) -> xr.Dataset:
-    """`experiment.error_structure.measure_error_structure`.
+    """`stages.verification.error_structure`.
 
     `<space>_channels`, `<space>_distance` (distance in km), `diagonality`, `shared`, `off_diagonal`, `elements`
     (space); attrs: n, `latent` (the space shown beside model space), `detail` (channels).

@@ -30,7 +30,7 @@ def inputs(config: Config, layout: Layout) -> list[Path]:
 
 
 def gather(run: Run) -> pd.DataFrame:
-    """The table of `experiment.minimisers.compare_batches`."""
+    """The table of `stages.benchmarks.minimisers`."""
     return read_csv(run.layout.comparison("batching"))
 
 

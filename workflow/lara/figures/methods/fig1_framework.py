@@ -90,10 +90,11 @@ def _latent(run: RunWithNetworks, states: dict[str, np.ndarray]) -> dict[str, np
 def _departures(run: RunWithNetworks, name: str, begin: np.datetime64, channel: str) -> tuple[dict[str, object], int]:
     """Innovations of a channel at a window's first slot with their places, and how many data the window used."""
     from lara.observations import table as tables
+    from lara.observations.flags import Flag
     from lara.stages.run import hours
 
     feedback = tables.read_feedback(run.layout.feedback(name), cycle=begin)
-    used = feedback[feedback["EffectiveQC"] == tables.Flag.PASS]
+    used = feedback[feedback["EffectiveQC"] == Flag.PASS]
     wanted = run.channels.channels[run.channels.position(channel)]
     level = used[tables.PRESSURE].isna() if wanted.level is None else used[tables.PRESSURE] == 100 * wanted.level
     slot = used[tables.TIME] < begin + hours(run.config.experiments[name].slot_hours) // 2

@@ -33,7 +33,7 @@ def generate_dataset(run: Run, label: str, report: Report) -> None:
         for month in _months(run, dataset, wanted, report):
             write_month(path, times, month)
     whole = store.open_state(path, begin, end)
-    require_whole(run, dataset, part, whole)
+    require_every_time(run, dataset, part, whole)
     receipts.write(
         run.layout.dataset_part(dataset, part.name),
         dataset=dataset,
@@ -80,7 +80,7 @@ def write_month(path: Path, times: np.ndarray, month: Month) -> None:
     store.seal(path, str(month.span[0])[:10], first, len(held), month.provenance, why)
 
 
-def require_whole(run: Run, dataset: str, part: Part, states: store.StateStore) -> None:
+def require_every_time(run: Run, dataset: str, part: Part, states: store.StateStore) -> None:
     """ValueError for a dataset with gaps that is not for training: cycles and scores need every time."""
     chosen = run.config.datasets[dataset]
     lost = np.setdiff1d(time_range(part.begin, part.end, run.step), states.times)

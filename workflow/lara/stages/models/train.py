@@ -18,6 +18,7 @@ from lara import receipts
 from lara.autoencoder import Autoencoder, principal_components
 from lara.checkpoints import Checkpoints
 from lara.config import Training
+from lara.depends.settings import BOOKKEEPING, USE
 from lara.depends.stated import stated
 from lara.networks import weights
 from lara.networks.patches import patchify
@@ -33,8 +34,6 @@ from lara.training import Curve, Loss, Noise, Report, Sequences, Trainer, area_w
 
 _LOG = logging.getLogger(__name__)
 PCA_STATES = 1500
-UNTRAINED = ("corrections", "forecast_days", "relaxation_days")  # keys of networks that change no weight
-BOOKKEEPING = ("checkpoint_every", "validate_every", "validation_samples", "precision")
 
 
 def train_autoencoder(run: RunWithNetworks, name: str, report: Report) -> None:
@@ -127,7 +126,7 @@ def identity(run: Run, name: str, precision: str) -> str:
     """
     config = run.config
     chosen = config.forecaster if name == "forecaster" else config.autoencoders[name]
-    settings = [stated(config.state), stated(config.grid), stated(chosen, {*UNTRAINED, "training"})]
+    settings = [stated(config.state), stated(config.grid), stated(chosen, {*USE, "training"})]
     settings.append(stated(chosen.training, BOOKKEEPING))
     data = [run.layout.statistics]
     if name != "forecaster" and config.autoencoders[name].forecast_days is not None:

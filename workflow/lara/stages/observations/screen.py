@@ -12,6 +12,7 @@ import torch
 from lara.observations import screening
 from lara.observations import table as tables
 from lara.observations.batches import from_table
+from lara.observations.flags import Flag
 from lara.observations.thinning import Thinning
 from lara.stages.observations.stretches import slots_of, stretches
 from lara.stages.states import RunWithStates
@@ -28,7 +29,7 @@ def write_screened(run: RunWithStates, label: str) -> str:
             yield part
 
     tables.write(counted(), run.layout.screened(dataset, month))
-    return "\n".join(f"{count} data: {tables.Flag(flag).reason}" for flag, count in counts.most_common())
+    return "\n".join(f"{count} data: {Flag(flag).reason}" for flag, count in counts.most_common())
 
 
 def screen_observations(run: RunWithStates, label: str) -> Iterator[pd.DataFrame]:

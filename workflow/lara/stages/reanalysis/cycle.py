@@ -38,7 +38,7 @@ from lara.stages.reanalysis.analyst import Analyst
 from lara.stages.reanalysis.attribution import attribution
 from lara.stages.reanalysis.checkpoints import Journal
 from lara.stages.reanalysis.ensemble import degrees_of_freedom, headline
-from lara.stages.reanalysis.made_with import noted, stated
+from lara.stages.reanalysis.made_with import noted, occurring
 from lara.stages.reanalysis.method import analyst as analyst_of
 from lara.stages.reanalysis.provenance import archive_times, identity, observed, provenance
 from lara.stages.reanalysis.restart import Restart
@@ -151,7 +151,7 @@ class _Job:
 
     def _said(self) -> dict[str, Any]:
         """Attributes of the archive that belong to no identity; whose it is stands in the one that is published."""
-        stretch, told = self.stretch, stated(self.journal.costs())
+        stretch, told = self.stretch, occurring(self.journal.costs())
         published = {} if stretch.chained else attribution(self.run, stretch.name, archive_times(stretch.windows))
         return {**told, **published}
 

@@ -35,7 +35,7 @@ def made_with(where: torch.device) -> dict[str, str]:
     }
 
 
-def stated(costs: pd.DataFrame) -> dict[str, str]:
+def occurring(costs: pd.DataFrame) -> dict[str, str]:
     """Attributes that state what the windows of a table of costs were made with, every value that occurs, in order."""
     columns = [name for name in costs if name.startswith(MADE_WITH)]
     return {name: AND.join(costs[name].unique()) for name in columns}

@@ -19,7 +19,7 @@ from lara.config import Cds
 from lara.depends.inputs import Inputs
 from lara.layout import Cycled
 from lara.networks import weights
-from lara.observations import table as tables
+from lara.observations import parquet_files
 from lara.stages.data.download import delivered, deliveries
 from lara.stages.networks import RunWithNetworks
 from lara.stages.reanalysis import restart as restarts
@@ -69,6 +69,7 @@ class Part:
 def verify(run: RunWithNetworks, only: str = "") -> str:
     """Prove every part of a run that was made, or those called `only`; ValueError naming every file that is damaged."""
     parts = list(_parts(run))
+    parts.append(_results_beyond(run, parts))
     chosen = [part for part in parts if part.is_called(only) and part.state]
     if not chosen:
         there = ", ".join(part.label for part in parts if part.is_there)
@@ -97,8 +98,14 @@ def _parts(run: RunWithNetworks) -> Iterator[Part]:
         yield Part(f"observations/{name}", tuple(files), partial(_tables, files))
     for name in config.experiments:
         yield from _cycled(run, name)
-    results = tuple(file for file in sorted(layout.root.rglob(f"*{RECEIPT}")) if ".zarr" not in str(file))
-    yield Part("results", results, partial(_results, results))
+
+
+def _results_beyond(run: Run, parts: Sequence[Part]) -> Part:
+    """Files with a receipt beside them that none of the parts proves."""
+    proven = {file for part in parts for file in part.files}
+    beside = (file for file in sorted(run.layout.root.rglob(f"*{RECEIPT}")) if ".zarr" not in str(file))
+    left = tuple(file for file in beside if _vouched(file) not in proven)
+    return Part("results", left, partial(_results, left))
 
 
 def _data(run: RunWithNetworks) -> Iterator[Part]:
@@ -136,12 +143,17 @@ def _results(beside: Sequence[Path]) -> list[str]:
     """Faults of files that have a receipt beside them."""
     faults = []
     for receipt in beside:
-        if receipt.with_name(receipt.name.removesuffix(RECEIPT)).exists():
+        if _vouched(receipt).exists():
             try:
-                receipts.require_whole(receipt.with_name(receipt.name.removesuffix(RECEIPT)))
+                receipts.require_whole(_vouched(receipt))
             except receipts.ReceiptError as fault:
                 faults.append(str(fault))
     return faults
+
+
+def _vouched(receipt: Path) -> Path:
+    """The file that a receipt is beside."""
+    return receipt.with_name(receipt.name.removesuffix(RECEIPT))
 
 
 def _made(run: Run, dataset: str) -> list[Path]:
@@ -185,7 +197,7 @@ def _weights(path: Path) -> None:
 def _tables(files: Sequence[Path]) -> None:
     for path in files:
         if path.exists():
-            tables.prove(path)
+            parquet_files.prove(path)
 
 
 def _archive(files: Cycled) -> list[str]:
