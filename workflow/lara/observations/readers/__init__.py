@@ -1,0 +1,1 @@
+"""Readers of observation files: what others have written, as reports."""
