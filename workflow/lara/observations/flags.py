@@ -22,6 +22,8 @@ class Flag(IntEnum):
     CONFLICT = 102
     USED_BEFORE = 103
     IMPLAUSIBLE = 104
+    NO_ERROR = 105
+    LEVEL = 106
 
     @property
     def reason(self) -> str:
@@ -43,4 +45,6 @@ REASONS = {
     Flag.CONFLICT: "contradicts an earlier row of the same site, time and level",
     Flag.USED_BEFORE: "used by an earlier window",
     Flag.IMPLAUSIBLE: "beyond what the atmosphere does",
+    Flag.NO_ERROR: "its provider assigns it no error",
+    Flag.LEVEL: "the pressure of its level is rejected by its provider",
 }
