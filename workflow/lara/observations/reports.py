@@ -63,7 +63,7 @@ COLUMNS = {
     ASCENT: "int32",  # of the file; mass and wind of one ascent share it
     REPORT: "int32",  # of the file
     LEVEL: "int32",  # of the report, from the first as they were sent
-    "MetaData/levelCategory": "int8",  # NCEP's: 0 ground, 1 mandatory, 2 temperature, 3 and 4 wind, 5 tropopause, 6 single
+    "MetaData/levelCategory": "int8",  # NCEP's: 0 ground, 1 mandatory, 2 T, 3, 4 wind, 5 tropopause, 6 single
     "variable": "str",
     TIME: "datetime64[ns]",
     LATITUDE: "float64",  # degrees north, of the datum

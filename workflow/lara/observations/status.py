@@ -124,7 +124,7 @@ def _judge(variable: str, kind: int, policy: Policy) -> tuple[Status, Why]:
 
 
 def without_twice(reports: pd.DataFrame, keep: str) -> pd.DataFrame:
-    """Reports of which no aircraft is used twice, where a cycle has both profiles (types 3xx to 5xx) and single reports.
+    """The reports, no aircraft used twice where a cycle has profiles (types 3xx to 5xx) and single reports.
 
     `keep` is "profiles" or "reports": the others of that cycle are rejected.
     """

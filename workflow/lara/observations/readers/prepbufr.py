@@ -60,7 +60,7 @@ def _require_prepbufr(batch: pa.StructArray) -> None:
 
 
 def _require_ends(batch: pa.StructArray, held: list[Frame]) -> None:
-    """A subset that is decoded to its end closes with at most 8 bits, all zero: else a number of repetitions is damaged."""
+    """ValueError unless each report closes with at most 8 bits, all zero, as it does if all repetitions are right."""
     path = path_to(batch.type, PADS)
     if not path:
         return

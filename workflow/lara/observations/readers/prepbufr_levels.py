@@ -12,7 +12,24 @@ from lara.observations.readers.settings import Settings
 
 OBSERVED = {"POB": "P", "QOB": "Q", "TOB": "T", "ZOB": "Z", "UOB": "W", "VOB": "W"}  # with NCEP's letter of its marks
 HEADER = ("XOB", "YOB", "DHR", "ELV", "TYP", "T29", "TSB", "ITP", "SQN", "SIRC", "RSRD", "EXPRSRD")
-BESIDE = ("CAT", "XDR", "YDR", "HRDR", "POE", "PFC", "QOE", "QFC", "TOE", "TFC", "ZFC", "WOE", "UFC", "VFC", "PMO", "PMQ")
+BESIDE = (
+    "CAT",
+    "XDR",
+    "YDR",
+    "HRDR",
+    "POE",
+    "PFC",
+    "QOE",
+    "QFC",
+    "TOE",
+    "TFC",
+    "ZFC",
+    "WOE",
+    "UFC",
+    "VFC",
+    "PMO",
+    "PMQ",
+)
 Numbers = Float[np.ndarray, " n"]
 
 

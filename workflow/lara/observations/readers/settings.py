@@ -16,11 +16,11 @@ class Settings:
     """How files are read.
 
     `temperature` chooses sensible or virtual temperatures where a file has both. Data with a quality mark up to
-    `greatest_mark` are good. `errors` are standard errors (SI) by variable for data to which their provider gives none:
-    these alone become good by it. A balloon or aircraft that is further than `drift_degrees` from its report's place, or
+    `greatest_mark` are good. `errors` are standard errors (SI) by variable for data to which their provider gives
+    none: these alone become good by it. A balloon or aircraft further than `drift_degrees` from its report's place, or
     later than `drift_hours` from its file's time, is taken to be at the place or the time of its report (GSI).
-    `columns` maps columns of a table of the user's to those of reports, `kind` is the type (NCEP's) of a table or file
-    that names none.
+    `columns` maps columns of a table of the user's to those of reports; `kind` is the type (NCEP's) of reports in a
+    file that names none.
     """
 
     temperature: Literal["sensible", "virtual"] = "sensible"
@@ -35,7 +35,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Ledger:
-    """Counts of what a file held: messages, reports, levels, values by type, observation and mark; and remarks by words."""
+    """Counts of what a file held: messages, reports, levels, values by type, observation and mark; and remarks."""
 
     format: str
     frames: int
