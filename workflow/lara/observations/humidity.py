@@ -25,7 +25,17 @@ def saturation(temperature: Values, pressure: Values) -> Values:
     ice = _pressure(temperature, _VAPOUR_HEAT + _MELTING, _CP_ICE)
     share = np.clip((temperature - ICE_ONLY) / (TRIPLE - ICE_ONLY), 0.0, 1.0)
     vapour = np.minimum(share * water + (1.0 - share) * ice, pressure)
+    return of_vapour(vapour, pressure)
+
+
+def of_vapour(vapour: Values, pressure: Values) -> Values:
+    """Specific humidity (kg/kg) of air at `pressure` (Pa) whose water vapour has the pressure `vapour` (Pa)."""
     return EPSILON * vapour / (pressure - (1.0 - EPSILON) * vapour)
+
+
+def over_water(temperature: Values) -> Values:
+    """Saturation vapour pressure (Pa) over water, which is what dew points and relative humidities are of (WMO)."""
+    return _pressure(temperature, _VAPOUR_HEAT, _CP_WATER)
 
 
 def virtual(temperature: Values, humidity: Values) -> Values:
