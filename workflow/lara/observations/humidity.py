@@ -24,12 +24,15 @@ def saturation(temperature: Values, pressure: Values) -> Values:
     water = _pressure(temperature, _VAPOUR_HEAT, _CP_WATER)
     ice = _pressure(temperature, _VAPOUR_HEAT + _MELTING, _CP_ICE)
     share = np.clip((temperature - ICE_ONLY) / (TRIPLE - ICE_ONLY), 0.0, 1.0)
-    vapour = np.minimum(share * water + (1.0 - share) * ice, pressure)
-    return of_vapour(vapour, pressure)
+    return of_vapour(share * water + (1.0 - share) * ice, pressure)
 
 
 def of_vapour(vapour: Values, pressure: Values) -> Values:
-    """Specific humidity (kg/kg) of air at `pressure` (Pa) whose water vapour has the pressure `vapour` (Pa)."""
+    """Specific humidity (kg/kg) of air at `pressure` (Pa) whose water vapour has the pressure `vapour` (Pa).
+
+    It is 1 where the vapour would have more than all of the pressure, as a wrong dew point may say.
+    """
+    vapour = np.minimum(vapour, pressure)
     return EPSILON * vapour / (pressure - (1.0 - EPSILON) * vapour)
 
 

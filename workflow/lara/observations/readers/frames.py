@@ -63,6 +63,11 @@ def is_ncep(frames: list[Frame]) -> bool:
     return any(frame.category == DICTIONARY for frame in frames)
 
 
+def begins_with_dictionary(raw: bytes) -> bool:
+    """Whether the message at the beginning of some bytes, which need not be whole, is a table of NCEP's."""
+    return len(raw) > 18 and raw[7] in EDITIONS and raw[18 if raw[7] == 4 else 16] == DICTIONARY
+
+
 def _require_gap(gap: bytes, position: int) -> None:
     if len(gap) <= PADDING or (len(gap) <= HEADING and _is_text(gap)):
         return
