@@ -45,7 +45,7 @@ def read(path: Path, settings: Settings) -> Reading:
     unread["levels sent twice, or without a place or time"] = len(sent) - len(levels)
     found = wide.to_reports(levels, settings)
     subsets = sum(frame.subsets for frame in walked)
-    return Reading(found, Ledger("bufr", len(walked), subsets, len(levels), wide.marks(found), unread))
+    return Reading(found, Ledger("bufr", len(walked), subsets, len(levels), wide.marks(found), dict(unread) | wide.lost(levels, found)))
 
 
 def _messages(raw: bytes, walked: list[frames.Frame]) -> tuple[list[Arrays], Counter]:

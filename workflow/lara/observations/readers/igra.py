@@ -46,8 +46,9 @@ def read(path: Path, settings: Settings) -> Reading:
         ascents, levels = _parsed(lines)
     except (ValueError, EOFError, OSError, zlib.error) as error:
         raise ValueError(f"{path}: {error}") from error
-    table = wide.to_reports(_placed(ascents, levels), settings)
-    ledger = Ledger("igra", len(ascents), len(ascents), len(levels), wide.marks(table))
+    placed = _placed(ascents, levels)
+    table = wide.to_reports(placed, settings)
+    ledger = Ledger("igra", len(ascents), len(ascents), len(levels), wide.marks(table), wide.lost(placed, table))
     return Reading(table, ledger)
 
 

@@ -44,6 +44,23 @@ def marks(table: pd.DataFrame) -> pd.DataFrame:
     return counted.set_axis(MARK_COLUMNS, axis=1)
 
 
+def lost(levels: pd.DataFrame, table: pd.DataFrame) -> dict[str, int]:
+    """Counts of what was given in a form that nothing can be made of, in words."""
+    counts = table["variable"].value_counts()
+    humid = [name for name in ("td", "rh", "q") if name in levels]
+    windy = [name for name in ("speed", "u") if name in levels]
+    given = {
+        "humidities without a pressure or temperature": (humid, ("q", "q2m")),
+        "winds without a direction": (windy, ("u", "u10")),
+    }
+    missing = {
+        words: int(levels[columns].notna().any(axis=1).sum()) - sum(int(counts.get(name, 0)) for name in names)
+        for words, (columns, names) in given.items()
+        if columns
+    }
+    return {words: count for words, count in missing.items() if count}
+
+
 def numbered(levels: pd.DataFrame, key: list[str]) -> pd.DataFrame:
     """Levels with the number of their ascent, of their report and in it, by the columns that tell reports apart."""
     report = levels.groupby(key, sort=False, dropna=False).ngroup()
@@ -59,8 +76,8 @@ def _derived(levels: pd.DataFrame) -> pd.DataFrame:
         levels = levels.assign(**{name: _first(levels, name, values) for name, values in wind.items()})
         if MARK + "speed" in levels:
             levels = levels.assign(**{MARK + name: _first(levels, MARK + name, levels[MARK + "speed"]) for name in WINDS})
-    for source in ("td", "rh"):
-        if source in levels:
+    for source, needed in (("td", "td"), ("rh", "t")):
+        if source in levels and needed in levels:
             pressure = levels[PRESSURE].fillna(levels["ps"]) if "ps" in levels else levels[PRESSURE]
             derived = humidity.of_vapour(_vapour(levels, source), pressure)
             levels = levels.assign(q=_first(levels, "q", derived))
@@ -96,7 +113,7 @@ def _part(levels: pd.DataFrame, name: str, ground: np.ndarray, settings: Setting
         reports.COORDINATE: _coordinates(names, rows),
         "variable": names,
         "ObsValue": rows[name].to_numpy(dtype=np.float64),
-        "FileBackground": rows.get(BACKGROUND + name, np.nan),
+        "FileBackground": _beside(rows, BACKGROUND + name, np.nan).to_numpy(dtype=np.float64),
         "at": own,
         "order": [reports.NAMES.index(one) for one in names],
     }
