@@ -45,12 +45,16 @@ def read(path: Path, settings: Settings) -> Reading:
     unread["levels sent twice, or without a place or time"] = len(sent) - len(levels)
     found = wide.to_reports(levels, settings)
     subsets = sum(frame.subsets for frame in walked)
-    return Reading(found, Ledger("bufr", len(walked), subsets, len(levels), wide.marks(found), dict(unread) | wide.lost(levels, found)))
+    return Reading(
+        found,
+        Ledger("bufr", len(walked), subsets, len(levels), wide.marks(found), dict(unread) | wide.lost(levels, found)),
+    )
 
 
-def _messages(raw: bytes, walked: list[frames.Frame]) -> tuple[list[Arrays], Counter]:
+def _messages(raw: bytes, walked: list[frames.Frame]) -> tuple[list[Arrays], Counter[str]]:
     """Levels of every message that is read, and counts of the others by kind."""
-    parts, unread = [], Counter()
+    parts: list[Arrays] = []
+    unread: Counter[str] = Counter()
     for frame in walked:
         if frame.category not in KINDS:
             unread[f"messages of category {frame.category}, which is not read"] += 1
@@ -94,10 +98,10 @@ def _joined(levels: pd.DataFrame) -> pd.DataFrame:
     """Levels with their numbers: the parts of an ascent are one report, and what was sent twice is there once."""
     placed = levels[levels[LATITUDE].between(-90, 90) & levels[LONGITUDE].notna() & levels[TIME].notna()]
     placed = placed.drop_duplicates()
-    placed = placed.assign(**{LONGITUDE: placed[LONGITUDE] % 360, reports.RELEASE_LONGITUDE: placed[reports.RELEASE_LONGITUDE] % 360})
+    placed = placed.assign(
+        **{LONGITUDE: placed[LONGITUDE] % 360, reports.RELEASE_LONGITUDE: placed[reports.RELEASE_LONGITUDE] % 360}
+    )
     ascents = (placed[reports.TYPE] % 100 < 30) & (placed[STATION] != "")
     alone = np.where(ascents, -1, np.arange(len(placed)))
     ordered = placed.assign(alone=alone)
     return wide.numbered(ordered, [STATION, reports.RELEASE_TIME, reports.TYPE, "alone"]).drop(columns="alone")
-
-

@@ -77,7 +77,12 @@ class Kind:
     many: bool = False
 
 
-KINDS = {LAND: Kind(181, SURFACE), SEA: Kind(180, SURFACE), ASCENT: Kind(120, PROFILE, True), AIRCRAFT: Kind(131, FLIGHT)}
+KINDS = {
+    LAND: Kind(181, SURFACE),
+    SEA: Kind(180, SURFACE),
+    ASCENT: Kind(120, PROFILE, True),
+    AIRCRAFT: Kind(131, FLIGHT),
+}
 
 
 Arrays = dict[str, np.ndarray]
@@ -106,7 +111,10 @@ def table(messages: list[Arrays]) -> pd.DataFrame:
     """The levels of all messages in the columns that levels have."""
     lengths = [max(map(len, message.values())) for message in messages]
     names = dict.fromkeys(name for message in messages for name in message)
-    joined = {name: np.concatenate([_column(one, name, n) for one, n in zip(messages, lengths, strict=True)]) for name in names}
+    joined = {
+        name: np.concatenate([_column(one, name, n) for one, n in zip(messages, lengths, strict=True)])
+        for name in names
+    }
     return _in_our_terms(pd.DataFrame(joined))
 
 
@@ -151,7 +159,9 @@ def _drifted(levels: pd.DataFrame) -> pd.DataFrame:
     for place, drift in ((LATITUDE, "north"), (LONGITUDE, "east")):
         if drift in levels:
             levels[place] = levels[place] + levels[drift].fillna(0)
-    return levels.drop(columns=[*CLOCK, "percent", "mixing", "height", "seconds", "north", "east", "level"], errors="ignore")
+    return levels.drop(
+        columns=[*CLOCK, "percent", "mixing", "height", "seconds", "north", "east", "level"], errors="ignore"
+    )
 
 
 def standard_pressure(height: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
@@ -198,5 +208,7 @@ def _first(handle: int, keys: tuple[str, ...]) -> Float[np.ndarray, " n"] | None
             values = np.atleast_1d(np.asarray(eccodes.codes_get_array(handle, key, ktype=float)))
         except eccodes.KeyValueNotFoundError:
             continue
-        return np.where((values == eccodes.CODES_MISSING_DOUBLE) | (values == eccodes.CODES_MISSING_LONG), np.nan, values)
+        return np.where(
+            (values == eccodes.CODES_MISSING_DOUBLE) | (values == eccodes.CODES_MISSING_LONG), np.nan, values
+        )
     return None

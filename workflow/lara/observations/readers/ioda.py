@@ -12,7 +12,6 @@ import pandas as pd
 
 from lara import receipts
 from lara.observations import reports
-from lara.observations.columns import PRESSURE, STATION
 from lara.observations.readers import ioda_names as names
 from lara.observations.readers import levels as wide
 from lara.observations.readers.settings import Ledger, Reading, Settings
@@ -61,7 +60,9 @@ def _put(
         variable, array = file.createVariable(name, str, ("Location",)), values.to_numpy(dtype=object)
     else:
         array = values.to_numpy()
-        array = np.where(values.isna(), names.NO_TIME, array.astype("datetime64[s]").astype(np.int64)) if is_time else array
+        array = (
+            np.where(values.isna(), names.NO_TIME, array.astype("datetime64[s]").astype(np.int64)) if is_time else array
+        )
         fill = netCDF4.default_fillvals[array.dtype.str[1:]] if array.dtype.itemsize > 1 else None
         variable = file.createVariable(name, array.dtype, ("Location",), zlib=True, fill_value=fill)
     if units or is_time:
@@ -95,7 +96,9 @@ def _own(file: netCDF4.Dataset) -> pd.DataFrame:
         if name not in file["ObsValue"].variables:
             continue
         at = np.flatnonzero(~np.ma.getmaskarray(file[f"ObsValue/{name}"][:]))
-        columns = {column: values[at] for column, values in shared.items()} | {"variable": np.full(len(at), variable, object)}
+        columns = {column: values[at] for column, values in shared.items()} | {
+            "variable": np.full(len(at), variable, object)
+        }
         for column in COLUMNS:
             if column not in columns:
                 columns[column] = _get(file, f"{BY_DATUM.get(column, column)}/{name}", at)
@@ -114,5 +117,3 @@ def _get(file: netCDF4.Dataset, name: str, at: object) -> np.ndarray:
         return values
     moment = values.astype("datetime64[s]").astype("datetime64[ns]")
     return np.where(values == names.NO_TIME, np.datetime64("NaT", "ns"), moment)
-
-

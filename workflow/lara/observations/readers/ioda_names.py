@@ -69,7 +69,9 @@ def levels(file: netCDF4.Dataset, settings: Settings) -> pd.DataFrame:
     if missing:
         raise ValueError(f"no {missing} in MetaData: {list(file['MetaData'].variables)}")
     table = pd.DataFrame({column: values for column, values in found.items() if values is not None})
-    table[STATION] = table.get(STATION, pd.Series("", table.index)).astype(str).str.strip().replace(r"MISSING\*", "", regex=True)
+    table[STATION] = (
+        table.get(STATION, pd.Series("", table.index)).astype(str).str.strip().replace(r"MISSING\*", "", regex=True)
+    )
     table = table.assign(**dict(_values(file, size)))
     if PRESSURE not in table:
         observed = _named(file["ObsValue"], ("pressure",), size)
@@ -104,7 +106,12 @@ def _in_our_terms(table: pd.DataFrame) -> pd.DataFrame:
 def _values(file: netCDF4.Dataset, size: int) -> Iterator[tuple[str, np.ndarray]]:
     """Values, marks, errors and backgrounds of what is observed, under the names of levels."""
     for name, known in OBSERVED.items():
-        for prefix, groups in (("", ("ObsValue",)), (wide.MARK, MARKS), (wide.ERROR, ERRORS), (wide.BACKGROUND, BACKGROUNDS)):
+        for prefix, groups in (
+            ("", ("ObsValue",)),
+            (wide.MARK, MARKS),
+            (wide.ERROR, ERRORS),
+            (wide.BACKGROUND, BACKGROUNDS),
+        ):
             group = next((one for one in groups if one in file.groups), None)
             values = None if group is None else _named(file[group], known, size)
             if values is not None:
@@ -118,7 +125,9 @@ def _types(file: netCDF4.Dataset, size: int, settings: Settings) -> np.ndarray:
         stated = pd.DataFrame([one for one in types if one is not None]).bfill().iloc[0]
         return np.where(stated >= 200, stated - 100, stated).astype(np.int64)
     if settings.kind is None:
-        raise ValueError("no group ObsType: name the type of its reports as `kind`, 120 for sondes, 181 for land stations")
+        raise ValueError(
+            "no group ObsType: name the type of its reports as `kind`, 120 for sondes, 181 for land stations"
+        )
     return np.full(size, settings.kind)
 
 

@@ -4,7 +4,8 @@ A reader gives columns of reports and, in SI units, what was observed:
 
     t tv td q rh u v direction speed z ps msl      (rh a share, direction in degrees from north)
 
-and perhaps, under "mark ", "error " or "background " and such a name, what its provider says of it. Dew point and relative humidity become specific humidity (over water, as WMO has them), direction and speed become
+and perhaps, under "mark ", "error " or "background " and such a name, what its provider says of it. Dew point and
+relative humidity become specific humidity (over water, as WMO has them), direction and speed become components of
 wind. The type is that of mass; wind gets the one greater by a hundred.
 """
 
@@ -75,7 +76,9 @@ def _derived(levels: pd.DataFrame) -> pd.DataFrame:
         wind = {"u": -levels["speed"] * np.sin(towards), "v": -levels["speed"] * np.cos(towards)}
         levels = levels.assign(**{name: _first(levels, name, values) for name, values in wind.items()})
         if MARK + "speed" in levels:
-            levels = levels.assign(**{MARK + name: _first(levels, MARK + name, levels[MARK + "speed"]) for name in WINDS})
+            levels = levels.assign(
+                **{MARK + name: _first(levels, MARK + name, levels[MARK + "speed"]) for name in WINDS}
+            )
     for source, needed in (("td", "td"), ("rh", "t")):
         if source in levels and needed in levels:
             pressure = levels[PRESSURE].fillna(levels["ps"]) if "ps" in levels else levels[PRESSURE]

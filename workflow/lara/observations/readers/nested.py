@@ -82,10 +82,12 @@ def events(array: pa.Array, value: str, letter: str) -> Events:
     """The events of the observation `value` in each row; marks and codes are those of NCEP's letter (P, Q, T, Z, W)."""
     path = path_to(array.type, value)
     if not path:
-        return Events(np.zeros(0, dtype=np.int64), *np.zeros((4, 0)), rows=len(array))
-    parts = {name: gather(array, (*path[:-1], name)) for name in (value, f"{letter}QM", f"{letter}PC", f"{letter}RC")}
-    rows = next(iter(parts.values()))[0]
-    return Events(rows, *(_numbers(values) for _, values in parts.values()), rows=len(array))
+        none = np.zeros(0)
+        return Events(none.astype(np.int64), none, none, none, none, len(array))
+    names = (value, f"{letter}QM", f"{letter}PC", f"{letter}RC")
+    rows, _ = gather(array, path)
+    values, mark, program, reason = (_numbers(gather(array, (*path[:-1], name))[1]) for name in names)
+    return Events(rows, values, mark, program, reason, len(array))
 
 
 def taken(values: Float[np.ndarray, " e"], index: Int64[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:

@@ -61,7 +61,17 @@ def read(path: Path, settings: Settings) -> Reading:
     table = wide.to_reports(levels, settings)
     others = rows.loc[~rows["varno"].isin(VARIABLES), "varno"].value_counts()
     unread = {f"data of varno {varno}, which is not read": int(count) for varno, count in others.items()}
-    return Reading(table, Ledger("odb", 1, levels[reports.REPORT].nunique(), len(levels), wide.marks(table), unread | wide.lost(levels, table)))
+    return Reading(
+        table,
+        Ledger(
+            "odb",
+            1,
+            levels[reports.REPORT].nunique(),
+            len(levels),
+            wide.marks(table),
+            unread | wide.lost(levels, table),
+        ),
+    )
 
 
 def _rows(path: Path) -> pd.DataFrame:
@@ -79,7 +89,9 @@ def _rows(path: Path) -> pd.DataFrame:
     value = next((name for name in ("obsvalue", "initial_obsvalue") if name in table and _given(table[name])), None)
     missing = [name for name in NEEDED if name not in table] + ([] if value else ["obsvalue"])
     if missing:
-        raise ValueError(f"no column(s) {missing} with values among {list(table.columns)[:12]}: it holds no observations")
+        raise ValueError(
+            f"no column(s) {missing} with values among {list(table.columns)[:12]}: it holds no observations"
+        )
     return table.assign(value=_numbers(table, value))
 
 
@@ -97,7 +109,9 @@ def _numbers(table: pd.DataFrame, name: str | None) -> pd.Series:
 def _levels(rows: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     """One row for each level of a report, its variables beside each other."""
     rows = rows[rows["varno"].isin(VARIABLES)]
-    coordinate = _numbers(rows, next((name for name in rows if name.startswith(("vertco_reference_1", "initial_vertco"))), None))
+    coordinate = _numbers(
+        rows, next((name for name in rows if name.startswith(("vertco_reference_1", "initial_vertco"))), None)
+    )
     kind = _numbers(rows, "vertco_type").fillna(BY_PRESSURE)
     background = (rows["value"] - _numbers(rows, "fg_depar")).fillna(_numbers(rows, "bgvalue"))
     long = pd.DataFrame({"": rows["value"], wide.ERROR: _numbers(rows, "obs_error"), wide.BACKGROUND: background})
@@ -154,7 +168,9 @@ def _types(rows: pd.DataFrame, settings: Settings) -> pd.Series:
     if settings.kind is not None:
         known = known.fillna(settings.kind)
     if known.isna().any():
-        raise ValueError("rows without an obstype that is known: name the type of its reports as `kind`, 120 for sondes")
+        raise ValueError(
+            "rows without an obstype that is known: name the type of its reports as `kind`, 120 for sondes"
+        )
     return known.astype(np.int64)
 
 

@@ -24,6 +24,11 @@ PADS = "LOCAL_0-63-255"  # bits that fill the last byte of a subset
 MOST_PADS = 8
 
 
+def recognises(head: bytes, path: Path) -> bool:
+    """Whether tables of NCEP come first."""
+    return frames.begins_with_dictionary(head)
+
+
 def read(path: Path, settings: Settings) -> Reading:
     """The reports of a PrepBUFR file. ValueError names the file and, where it is damaged, the byte."""
     receipts.require_whole(path)

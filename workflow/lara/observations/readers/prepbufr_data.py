@@ -93,10 +93,9 @@ def _datum(
     """An observation's chosen events, or newest ones, brought to SI; without error and background."""
     chosen = newest(stack) if chosen is None else chosen
     none = np.full(stack.rows, np.nan)
-    codes = (taken(field, chosen) for field in (stack.mark, stack.program, stack.reason))
-    return Datum(
-        name, factor * taken(stack.value, chosen) + offset, none, none, *codes, flag=flags(stack, chosen, settings)
-    )
+    mark, program, reason = (taken(field, chosen) for field in (stack.mark, stack.program, stack.reason))
+    value = factor * taken(stack.value, chosen) + offset
+    return Datum(name, value, none, none, mark, program, reason, flags(stack, chosen, settings))
 
 
 def _temperatures(levels: Levels, settings: Settings) -> Iterator[Datum]:
