@@ -18,6 +18,7 @@ from lara.observations.readers import levels as wide
 from lara.observations.readers.settings import Ledger, Reading, Settings
 
 GZIP = b"\x1f\x8b"
+TEXT = bytes([10, 13, *range(32, 127)])
 WIDTH = 51
 FIELDS = {  # columns of a level from the first, and the factor that makes SI of them
     "elapsed": (3, 8, 1.0),
@@ -42,8 +43,12 @@ def read(path: Path, settings: Settings) -> Reading:
     """The reports of all ascents of a station. ValueError with file and byte for a line that is none."""
     receipts.require_whole(path)
     try:
-        lines = unpacked(path).split(b"\n")
-        ascents, levels = _parsed(lines)
+        raw = unpacked(path)
+        if foreign := raw.translate(None, TEXT):
+            raise ValueError(
+                f"byte {raw.index(foreign[:1])}: {foreign[:1]!r} is no character of IGRA's: fetch it again"
+            )
+        ascents, levels = _parsed(raw.split(b"\n"))
     except (ValueError, EOFError, OSError, zlib.error) as error:
         raise ValueError(f"{path}: {error}") from error
     placed = _placed(ascents, levels)

@@ -55,19 +55,22 @@ def _put(
     file: netCDF4.Dataset, name: str, values: pd.Series, at: np.ndarray | None = None, units: str | None = None
 ) -> None:
     """Store a column, or the part of it that a variable has, at its locations."""
-    is_time = values.dtype.kind == "M"
     if values.dtype == "str":
-        variable, array = file.createVariable(name, str, ("Location",)), values.to_numpy(dtype=object)
-    else:
-        array = values.to_numpy()
-        array = (
-            np.where(values.isna(), names.NO_TIME, array.astype("datetime64[s]").astype(np.int64)) if is_time else array
-        )
-        fill = netCDF4.default_fillvals[array.dtype.str[1:]] if array.dtype.itemsize > 1 else None
-        variable = file.createVariable(name, array.dtype, ("Location",), zlib=True, fill_value=fill)
+        file.createVariable(name, str, ("Location",))[:] = values.to_numpy(dtype=object)
+        return
+    array, is_time = values.to_numpy(), values.dtype.kind == "M"
+    if is_time:
+        array = np.where(values.isna(), names.NO_TIME, array.astype("datetime64[s]").astype(np.int64))
+    fill = array.dtype.type(netCDF4.default_fillvals[array.dtype.str[1:]])
+    variable = file.createVariable(name, array.dtype, ("Location",), zlib=True, fletcher32=True, fill_value=fill)
     if units or is_time:
         variable.units = EPOCH if is_time else units
-    variable[slice(None) if at is None else at] = array
+    whole = array
+    if at is not None:
+        whole = np.full(file.dimensions["Location"].size, fill)
+        whole[at] = array
+    variable.set_auto_mask(False)
+    variable[:] = whole
 
 
 def read(path: Path, settings: Settings) -> Reading:
