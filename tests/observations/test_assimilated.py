@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lara.grid import Grid
 from lara.observations import assimilated, batches, readers, reports
 from lara.observations.flags import Flag
 from lara.observations.status import Policy, Status, Why, judged
-from lara.grid import Grid
 from lara.state import Channels
 
 LEVELS = (50, 100, 150, 200, 250, 300, 400, 500, 600, 700, 850, 925, 1000)
@@ -24,7 +24,12 @@ def given(variable, pressure=85000.0, kind=120, flag=Flag.PASS):
 
 @pytest.mark.parametrize(
     ("variable", "pressure", "kind", "station_type"),
-    [("t", 85000.0, 120, "column"), ("u", 5000.0, 220, "column"), ("t2m", 99000.0, 180, "surface"), ("msl", np.nan, 181, "surface")],
+    [
+        ("t", 85000.0, 120, "column"),
+        ("u", 5000.0, 220, "column"),
+        ("t2m", 99000.0, 180, "surface"),
+        ("msl", np.nan, 181, "surface"),
+    ],
 )
 def test_what_an_operator_observes_is_in_the_table(variable, pressure, kind, station_type):
     (row,) = assimilated.assimilated(given(variable, pressure, kind), LEVELS).to_dict("records")
@@ -53,7 +58,7 @@ def test_a_real_cycle_reaches_the_analysis(shared_data):
     marks = assimilated.observable(sondes, LEVELS)
     good = marks[marks[reports.MARK].between(0, 2) & (marks["status"] != Status.REJECT)].groupby("variable").size()
     assert (good["t"], good["q"], good["u"]) == (6640, 3522, 6840)
-    channels = Channels([], {name: list(LEVELS) for name in "zqtuv"})
+    channels = Channels.of([], list("zqtuv"), LEVELS)
     slots = np.array(["2020-11-01T12"], dtype="datetime64[ns]")
     batch = batches.from_table(table, Grid.equiangular(32, 64), channels, slots)
     assert int(batch.used.sum()) == int((table["PreQC"] == Flag.PASS).sum()) > 20000

@@ -1,4 +1,4 @@
-"""Levels that become reports: humidity of dew points, wind of direction and speed, names near the ground, what is lost."""
+"""Levels that become reports: humidity of dew points, wind of direction and speed, names near the ground, losses."""
 
 import numpy as np
 import pandas as pd

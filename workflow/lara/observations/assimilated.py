@@ -27,7 +27,8 @@ def observable(reports: pd.DataFrame, levels: Sequence[float]) -> pd.DataFrame:
     at_level = (distance < NEAR).any(axis=1)
     missing = ~(known & (reports["variable"].isin(NEAR_GROUND) | at_level)) & (reports["status"] != Status.REJECT)
     return reports.assign(
-        status=reports["status"].mask(missing, int(Status.REJECT)), why=reports["why"].mask(missing, int(Why.NO_OPERATOR))
+        status=reports["status"].mask(missing, int(Status.REJECT)),
+        why=reports["why"].mask(missing, int(Why.NO_OPERATOR)),
     )
 
 
