@@ -189,3 +189,42 @@ def test_parts_of_dumped_ascents_are_joined(shared_data):
     """NC002001: 643 parts of 641 ascents."""
     reading = readers.read(shared_data / "observations" / "ncep_dump" / "NC002001")
     assert reading.ledger.subsets == 643 and reading.reports[reports.REPORT].nunique() == 641
+
+
+def test_several_files_are_one_table_in_which_no_aircraft_is_used_twice(tmp_path):
+    """Ascents keep numbers of their own; profiles of a cycle yield to its single reports, or these to them."""
+    rows = LONG.assign(type=131, name="t", p=50000.0, source=131)
+    rows.to_csv(tmp_path / "single.csv", index=False)
+    rows.assign(source=431).to_csv(tmp_path / "profile.csv", index=False)
+    columns = {**COLUMNS, "source": reports.SOURCE_TYPE}
+    paths = [tmp_path / "single.csv", tmp_path / "profile.csv"]
+    for aircraft, used in (("reports", 131), ("profiles", 431)):
+        table, ledgers = readers.read_all(paths, Settings(columns=columns, aircraft=aircraft))
+        assert set(table.loc[table["status"] == 0, reports.SOURCE_TYPE]) == {used}
+        assert table[reports.ASCENT].tolist() == [0, 0, 1, 2, 2, 3] and len(ledgers) == 2
+    assert len(readers.read_all([])[0]) == 0
+
+
+SCALES = {
+    "airTemperature": (1, 273.15),
+    "specificHumidity": (1e-6, 0),
+    "stationPressure": (100, 0),
+    "height": (9.80665, 0),
+}
+ENCODED = {"airTemperature": ("t", "t2m"), "windEastward": ("u", "u10"), "windNorthward": ("v", "v10")}
+ENCODED |= {"specificHumidity": ("q", "q2m"), "stationPressure": ("ps",), "height": ("z",)}
+
+
+@pytest.mark.parametrize("name", ENCODED)
+def test_a_synthetic_prepbufr_file_is_read_as_it_was_encoded(shared_data, name):
+    """Values and marks, of sensible temperatures under virtual ones, too; one aircraft's report is there twice."""
+    table = readers.read(shared_data / "synth.gdas.t12z.prepbufr.nr").reports
+    truth = pd.read_parquet(shared_data / "synth.gdas.t12z.prepbufr.nr.truth.parquet")
+    encoded = truth[(truth["variable"] == name) & truth["obs"].notna()]
+    key = ["MetaData/stationIdentification", reports.TYPE, reports.LEVEL, "variable"]
+    read = table[table["variable"].isin(ENCODED[name]) & table[reports.TYPE].isin(encoded["typ"])].drop_duplicates(key)
+    scale, offset = SCALES.get(name, (1, 0))
+    np.testing.assert_allclose(
+        np.sort(read["ObsValue"]), np.sort(scale * encoded["obs"] + offset), rtol=1e-6, atol=1e-6
+    )
+    assert read[reports.MARK].value_counts().to_dict() == encoded["qm"].value_counts().to_dict()

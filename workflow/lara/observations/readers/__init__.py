@@ -6,11 +6,16 @@ bytes fit several.
 
 import gzip
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+import pandas as pd
+
+from lara.observations import reports
 from lara.observations.readers import bufr, igra, ioda, ncep_dump, nnja, odb, prepbufr, tables
-from lara.observations.readers.settings import Reading, Settings
+from lara.observations.readers.settings import Ledger, Reading, Settings
+from lara.observations.status import without_twice
 
 HEAD = 65536  # bytes looked at
 
@@ -51,6 +56,18 @@ def read(path: Path, settings: Settings | None = None, form: str | None = None) 
     if not path.exists():
         raise FileNotFoundError(f"no observation file {path}")
     return FORMATS[form or recognised(path)].read(path, settings or Settings())
+
+
+def read_all(
+    paths: Sequence[Path], settings: Settings | None = None, form: str | None = None
+) -> tuple[pd.DataFrame, list[Ledger]]:
+    """The reports of several files, numbered on, no aircraft used twice among them; and the counts of each file."""
+    settings = settings or Settings()
+    readings = [read(path, settings, form) for path in paths]
+    if not readings:
+        return reports.make({}, 0), []
+    table = reports.join([reading.reports for reading in readings])
+    return without_twice(table, settings.aircraft), [reading.ledger for reading in readings]
 
 
 def recognised(path: Path) -> str:

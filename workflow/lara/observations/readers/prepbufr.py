@@ -39,7 +39,7 @@ def read(path: Path, settings: Settings) -> Reading:
         raise ValueError(f"{path}: {error}") from error
     parts = [prepbufr_rows.rows(one, cycle, settings) for one in levels]
     table = judged(reports.join(parts), settings.policy) if parts else reports.make({}, 0)
-    return Reading(without_twice(table, "reports"), _ledger(walked, levels))
+    return Reading(without_twice(table, settings.aircraft), _ledger(walked, levels))
 
 
 def _decoded(path: Path, walked: list[Frame], settings: Settings) -> tuple[list[Levels], np.datetime64]:

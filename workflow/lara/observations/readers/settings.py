@@ -20,7 +20,8 @@ class Settings:
     none: these alone become good by it. A balloon or aircraft further than `drift_degrees` from its report's place, or
     later than `drift_hours` from its file's time, is taken to be at the place or the time of its report (GSI).
     `columns` maps columns of a table of the user's to those of reports; `kind` is the type (NCEP's) of reports in a
-    file that names none.
+    file that names none. `aircraft` says which of an aircraft's reports are used where a cycle has both single ones
+    and profiles of them.
     """
 
     temperature: Literal["sensible", "virtual"] = "sensible"
@@ -31,6 +32,7 @@ class Settings:
     drift_hours: float = 4.0
     columns: Mapping[str, str] = field(default_factory=dict)
     kind: int | None = None
+    aircraft: Literal["reports", "profiles"] = "reports"
 
 
 @dataclass(frozen=True)
