@@ -14,7 +14,7 @@ from lara.observations import reports
 from lara.observations.columns import LATITUDE, LONGITUDE, PRESSURE, STATION, TIME
 from lara.observations.readers import frames
 from lara.observations.readers import levels as wide
-from lara.observations.readers.nested import flattened, path_to, single
+from lara.observations.readers.nested import flattened, path_to, singles
 from lara.observations.readers.settings import Ledger, Reading, Settings
 
 UPPER_AIR = 2  # data category
@@ -58,12 +58,11 @@ def _levels(batch: pa.StructArray) -> pd.DataFrame:
     if len(path) < 2:
         raise ValueError("no levels with a pressure (PRLC): it is no dump of upper-air reports")
     report, array = flattened(batch.field(path[0]))
-    values = {name: single(array, mnemonic) for name, mnemonic in VALUES.items()}
-    height = np.where(np.isfinite(single(array, "GP10")), single(array, "GP10"), 9.80665 * single(array, "GP07"))
-    marks = {wide.MARK + name: single(array, mnemonic) for name, mnemonic in MARKS.items()}
-    header = pd.DataFrame(
-        {name: single(batch, name) for name in ("YEAR", "MNTH", "DAYS", "HOUR", "CLAT", "CLON", "SELV")}
-    )
+    found = singles(array, (*VALUES.values(), *MARKS.values(), "GP10", "GP07"))
+    values = {name: found[mnemonic] for name, mnemonic in VALUES.items()}
+    height = np.where(np.isfinite(found["GP10"]), found["GP10"], 9.80665 * found["GP07"])
+    marks = {wide.MARK + name: found[mnemonic] for name, mnemonic in MARKS.items()}
+    header = pd.DataFrame(singles(batch, ("YEAR", "MNTH", "DAYS", "HOUR", "CLAT", "CLON", "SELV")))
     header = header.set_axis(["year", "month", "day", "hour", LATITUDE, LONGITUDE, reports.ELEVATION], axis=1)
     moment = pd.to_datetime(header[["year", "month", "day", "hour"]], errors="coerce").dt.as_unit("ns")
     station = np.char.strip(batch.field("RPID").to_numpy(zero_copy_only=False).astype("U8"))

@@ -4,6 +4,7 @@ earth2bufr names groups by how they repeat and numbers them, so that only mnemon
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -41,13 +42,19 @@ def gather(array: pa.Array, path: tuple[str, ...]) -> tuple[Int64[np.ndarray, " 
     return rows, array
 
 
-def single(array: pa.Array, name: str) -> Float[np.ndarray, " n"]:
-    """A number for each row: the first there is, NaN where there is none or the mnemonic is unknown."""
-    found = np.full(len(array), np.nan)
-    path = path_to(array.type, name)
-    if path:
-        rows, values = gather(array, path)
-        found[rows[::-1]] = _numbers(values)[::-1]  # of several the first is written last
+def singles(array: pa.Array, names: tuple[str, ...]) -> dict[str, Float[np.ndarray, " n"]]:
+    """A number for each row and mnemonic: the first there is, NaN where there is none or the mnemonic is unknown."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    found = {name: np.full(len(array), np.nan) for name in names}
+    for name in names:
+        path = path_to(array.type, name)
+        if path:
+            groups.setdefault(path[:-1], []).append(name)
+    for path, members in groups.items():
+        rows, group = gather(array, path)
+        for name in members:
+            inner, values = flattened(group.field(name))
+            found[name][rows[inner][::-1]] = _numbers(values)[::-1]  # of several the first is written last
     return found
 
 
@@ -65,6 +72,11 @@ class Events:
     program: Float[np.ndarray, " e"]
     reason: Float[np.ndarray, " e"]
     rows: int
+
+    @cached_property
+    def newest(self) -> Int64[np.ndarray, " n"]:
+        """The newest event of each row, −1 where there is none."""
+        return self.first(np.ones(len(self.row), dtype=bool))
 
     def first(self, eligible: Bool[np.ndarray, " e"]) -> Int64[np.ndarray, " n"]:
         """The newest eligible event of each row, −1 where there is none."""
@@ -85,8 +97,8 @@ def events(array: pa.Array, value: str, letter: str) -> Events:
         none = np.zeros(0)
         return Events(none.astype(np.int64), none, none, none, none, len(array))
     names = (value, f"{letter}QM", f"{letter}PC", f"{letter}RC")
-    rows, _ = gather(array, path)
-    values, mark, program, reason = (_numbers(gather(array, (*path[:-1], name))[1]) for name in names)
+    rows, group = gather(array, path[:-1])
+    values, mark, program, reason = (_numbers(group.field(name)) for name in names)
     return Events(rows, values, mark, program, reason, len(array))
 
 

@@ -70,11 +70,6 @@ def near_ground(levels: Levels) -> Bool[np.ndarray, " n"]:
     return levels.of_report("TYP") % 100 >= 80
 
 
-def newest(stack: Events) -> Int64[np.ndarray, " n"]:
-    """The newest event of every level, −1 where there is none."""
-    return stack.first(np.ones(len(stack.row), dtype=bool))
-
-
 def flags(stack: Events, chosen: Int64[np.ndarray, " n"], settings: Settings) -> Int64[np.ndarray, " n"]:
     """PASS, PREQC or NO_ERROR by the mark of the chosen event and what lies beneath; an absent mark is not checked."""
     mark = taken(stack.mark, chosen)
@@ -91,7 +86,7 @@ def _datum(
     name: str, stack: Events, settings: Settings, factor: float, offset: float = 0.0, chosen: np.ndarray | None = None
 ) -> Datum:
     """An observation's chosen events, or newest ones, brought to SI; without error and background."""
-    chosen = newest(stack) if chosen is None else chosen
+    chosen = stack.newest if chosen is None else chosen
     none = np.full(stack.rows, np.nan)
     mark, program, reason = (taken(field, chosen) for field in (stack.mark, stack.program, stack.reason))
     value = factor * taken(stack.value, chosen) + offset
@@ -101,7 +96,7 @@ def _datum(
 def _temperatures(levels: Levels, settings: Settings) -> Iterator[Datum]:
     """Sensible temperatures; or the newest, those that are virtual under a name of their own."""
     stack, beside = levels.observed["TOB"], levels.beside
-    top = newest(stack)
+    top = stack.newest
     is_virtual = taken(stack.program, top) == VIRTMP
     background = beside["TFC"] + FREEZING
     if settings.temperature == "virtual":
@@ -137,4 +132,4 @@ def _winds(levels: Levels, settings: Settings) -> Iterator[Datum]:
 def pressure(levels: Levels) -> Numbers:
     """Pressure of every level, Pa."""
     stack = levels.observed["POB"]
-    return HECTOPASCAL * taken(stack.value, newest(stack))
+    return HECTOPASCAL * taken(stack.value, stack.newest)

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 from jaxtyping import Bool, Float, Int64
 
-from lara.observations.readers.nested import Events, events, flattened, path_to, single, taken
+from lara.observations.readers.nested import Events, events, flattened, path_to, singles, taken
 from lara.observations.readers.settings import Settings
 
 OBSERVED = {"POB": "P", "QOB": "Q", "TOB": "T", "ZOB": "Z", "UOB": "W", "VOB": "W"}  # with NCEP's letter of its marks
@@ -56,12 +56,12 @@ class Levels:
         """Counts of values by type, observation and mark of the newest event."""
         parts = []
         for name, stack in self.observed.items():
-            newest = stack.first(np.ones(len(stack.row), dtype=bool))
-            own = newest >= 0
-            mark = np.nan_to_num(taken(stack.mark, newest)[own], nan=-1)
-            key, count = np.unique(1000 * self.of_report("TYP")[own] + mark + 1, return_counts=True)
-            part = {"type": key // 1000, "observation": name, "mark": key % 1000 - 1, "count": count}
-            parts.append(pd.DataFrame(part).astype({"type": int, "mark": int}))
+            own = stack.newest >= 0
+            mark = np.nan_to_num(taken(stack.mark, stack.newest)[own], nan=-1)
+            counted = np.bincount((1000 * self.of_report("TYP")[own] + mark + 1).astype(np.int64))
+            key = np.flatnonzero(counted)
+            part = {"type": key // 1000, "observation": name, "mark": key % 1000 - 1, "count": counted[key]}
+            parts.append(pd.DataFrame(part))
         return pd.concat(parts, ignore_index=True)
 
 
@@ -69,8 +69,7 @@ def levels_of(batch: pa.StructArray, settings: Settings) -> Levels:
     """The levels of decoded reports of one kind of message."""
     path = path_to(batch.type, "CAT")
     report, array = flattened(batch.field(path[0])) if len(path) > 1 else (np.arange(len(batch)), batch)
-    header = {name: single(batch, name) for name in HEADER}
-    beside = {name: single(array, name) for name in BESIDE}
+    header, beside = singles(batch, HEADER), singles(array, BESIDE)
     latitude, longitude, hours, refused = _placed(header, beside, report, settings)
     return Levels(
         report=report,

@@ -5,13 +5,14 @@ Aircraft profiles (types 330 to 535) get the types of single reports, 13x for ma
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from jaxtyping import Bool, Int, Int64
 
 from lara.observations import reports
 from lara.observations.columns import LATITUDE, LONGITUDE, PRESSURE, STATION, TIME
 from lara.observations.flags import Flag
 from lara.observations.readers.nested import taken
-from lara.observations.readers.prepbufr_data import Datum, data, flags, newest, pressure
+from lara.observations.readers.prepbufr_data import Datum, data, flags, pressure
 from lara.observations.readers.prepbufr_levels import Levels
 from lara.observations.readers.settings import Settings
 from lara.observations.reports import NONE, Coordinate, Origin
@@ -34,7 +35,8 @@ def rows(levels: Levels, cycle: np.datetime64, settings: Settings) -> pd.DataFra
     joined = {name: values[order] for name, values in joined.items()}
     columns = {name: values[joined["at"]] for name, values in _common(levels, cycle).items()}
     columns |= {name: joined[name] for name in joined if name in reports.COLUMNS}
-    columns["variable"] = np.array(reports.NAMES, dtype=object)[joined["order"]]
+    columns["variable"] = _texts(np.array(reports.NAMES), joined["order"])
+    columns[STATION] = _texts(levels.station, levels.report[joined["at"]])
     columns[reports.TYPE] = _types(columns[reports.SOURCE_TYPE], joined["wind"])
     at_ground = joined["ground"]
     columns[reports.COORDINATE] = np.where(at_ground, np.int8(Coordinate.GROUND), columns[reports.COORDINATE])
@@ -44,7 +46,7 @@ def rows(levels: Levels, cycle: np.datetime64, settings: Settings) -> pd.DataFra
 def _bad_pressure(levels: Levels, settings: Settings) -> Bool[np.ndarray, " n"]:
     """Levels whose pressure is rejected, so that nothing at them can be used."""
     stack = levels.observed["POB"]
-    return (flags(stack, newest(stack), settings) == Flag.PREQC) & (taken(stack.mark, newest(stack)) >= REJECTED)
+    return (flags(stack, stack.newest, settings) == Flag.PREQC) & (taken(stack.mark, stack.newest) >= REJECTED)
 
 
 def _part(
@@ -90,7 +92,6 @@ def _common(levels: Levels, cycle: np.datetime64) -> dict[str, np.ndarray]:
         "MetaData/levelCategory": levels.beside["CAT"],
     }
     return {name: _integers(values) for name, values in integers.items()} | {
-        STATION: levels.station[levels.report].astype(object),
         reports.CYCLE: np.full(len(kind), cycle),
         reports.ASCENT: _ascents(levels)[levels.report],
         reports.REPORT: levels.report.astype(np.int32),
@@ -102,7 +103,7 @@ def _common(levels: Levels, cycle: np.datetime64) -> dict[str, np.ndarray]:
         reports.RELEASE_LATITUDE: levels.of_report("YOB"),
         reports.RELEASE_LONGITUDE: levels.of_report("XOB") % 360.0,
         PRESSURE: pressure(levels),
-        reports.HEIGHT: taken(height.value, newest(height)),
+        reports.HEIGHT: taken(height.value, height.newest),
         reports.ELEVATION: levels.of_report("ELV"),
         reports.ORIGIN: origin,
         reports.COORDINATE: np.where(by_height, Coordinate.HEIGHT, Coordinate.PRESSURE).astype(np.int8),
@@ -117,6 +118,11 @@ def _ascents(levels: Levels) -> Int64[np.ndarray, " m"]:
     own = np.where(np.isfinite(sequence), sequence, -1.0 - np.arange(len(sequence)))
     pairs = pd.DataFrame({"station": levels.station, "sequence": own})
     return pairs.groupby(["station", "sequence"], sort=False).ngroup().to_numpy(dtype=np.int32)
+
+
+def _texts(texts: np.ndarray, index: Int[np.ndarray, " p"]) -> pd.api.extensions.ExtensionArray:
+    """Texts at positions, a column that is not copied text by text."""
+    return pd.array(pa.array(texts.astype(object)).take(pa.array(index)), dtype="str")
 
 
 def _types(kind: Int[np.ndarray, " p"], wind: Bool[np.ndarray, " p"]) -> Int[np.ndarray, " p"]:
