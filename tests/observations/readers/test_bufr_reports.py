@@ -47,7 +47,7 @@ def test_parts_of_an_ascent_are_one_and_what_was_sent_twice_is_there_once(read):
     table = reading.reports
     assert table[reports.REPORT].nunique() == 1 and len(table[table["variable"] == "t"]) == 4
     assert set(table["MetaData/longitude"]) == {344.0}
-    assert reading.ledger.remarks["levels sent twice, or without a place or time"] == 2
+    assert reading.ledger.remarks["levels sent twice"] == 2
     assert read(lower, ascent([5e4], [255.0], station=36)).reports[reports.REPORT].nunique() == 2
 
 

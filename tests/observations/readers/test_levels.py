@@ -17,6 +17,7 @@ NOON = pd.Timestamp("2020-11-01T12")
 def levels(kind=120, **columns):
     count = max(len(values) for values in columns.values())
     place = {"MetaData/latitude": 48.0, "MetaData/longitude": 16.0, "MetaData/dateTime": NOON}
+    place = {name: value for name, value in place.items() if name not in columns}
     release = {reports.RELEASE_LATITUDE: 48.0, reports.RELEASE_LONGITUDE: 16.0, reports.RELEASE_TIME: NOON}
     table = pd.DataFrame({"MetaData/pressure": 85000.0} | columns, index=range(count))
     table = table.assign(
@@ -83,6 +84,13 @@ def test_what_nothing_can_be_made_of_is_counted():
     given = levels(speed=[5.0, 5.0], direction=[90.0, np.nan], rh=[0.5, 0.5])
     lost = wide.lost(given, wide.to_reports(given, Settings()))
     assert lost == {"humidities without a pressure or temperature": 2, "winds without a direction": 1}
+
+
+def test_levels_that_lie_nowhere_are_left_out_and_counted():
+    given = levels(t=[280.0, 281.0, 282.0], **{"MetaData/latitude": [48.0, np.nan, -98.9]})
+    table = wide.to_reports(given, Settings())
+    assert table["ObsValue"].tolist() == [280.0]
+    assert wide.lost(given, table) == {"levels without a place or time": 2}
 
 
 def test_levels_of_no_value_are_no_reports():

@@ -99,6 +99,16 @@ def test_nothing_is_good_at_a_level_whose_pressure_is_rejected():
     assert row["PreQC"] == Flag.LEVEL and row["QualityMarker"] == 2
 
 
+def test_data_without_a_place_or_time_are_left_out_and_a_pressure_of_zero_is_none():
+    """NCEP marks such levels 8; the table has no row that could lie nowhere."""
+    temperature = group("T", (20.0, 8, 4, 2), TOE=1.2, TFC=20.0)
+    here = level(1, (0.0, 8, 4, 2), T=temperature)
+    nan = float("nan")
+    table = rows_of(report(120, here), report(120, here, sequence=2, YOB=nan), report(120, here, sequence=3, DHR=nan))
+    table = reports.validate(judged(table, Policy()))
+    assert table[reports.REPORT].unique().tolist() == [0] and np.isnan(table["MetaData/pressure"]).all()
+
+
 def test_an_error_of_relative_humidity_becomes_one_of_specific_humidity():
     """2 tenths of saturation at the sensible temperature, not at the virtual one."""
     humid = group("Q", (9000.0, 2, 8, 1), (9000.0, 2, 1, 100), QOE=2.0, QFC=8000.0)

@@ -14,7 +14,7 @@ import pandas as pd
 
 from lara import receipts
 from lara.observations import reports
-from lara.observations.columns import LATITUDE, LONGITUDE, STATION, TIME
+from lara.observations.columns import LONGITUDE, STATION
 from lara.observations.readers import frames
 from lara.observations.readers import levels as wide
 from lara.observations.readers.bufr_message import KINDS, Arrays, arrays, table
@@ -42,7 +42,7 @@ def read(path: Path, settings: Settings) -> Reading:
         raise ValueError(f"{path}: none of its {len(walked)} messages is of a kind that is read: {dict(unread)}")
     sent = table(parts)
     levels = _joined(sent)
-    unread["levels sent twice, or without a place or time"] = len(sent) - len(levels)
+    unread["levels sent twice"] = len(sent) - len(levels)
     found = wide.to_reports(levels, settings)
     subsets = sum(frame.subsets for frame in walked)
     return Reading(
@@ -96,11 +96,9 @@ def _subset(handle: int, number: int) -> Arrays:
 
 def _joined(levels: pd.DataFrame) -> pd.DataFrame:
     """Levels with their numbers: the parts of an ascent are one report, and what was sent twice is there once."""
-    placed = levels[levels[LATITUDE].between(-90, 90) & levels[LONGITUDE].notna() & levels[TIME].notna()]
-    placed = placed.drop_duplicates()
-    placed = placed.assign(
-        **{LONGITUDE: placed[LONGITUDE] % 360, reports.RELEASE_LONGITUDE: placed[reports.RELEASE_LONGITUDE] % 360}
-    )
+    once = levels.drop_duplicates()
+    east = {name: once[name] % 360 for name in (LONGITUDE, reports.RELEASE_LONGITUDE)}
+    placed = once.assign(**east)
     ascents = (placed[reports.TYPE] % 100 < 30) & (placed[STATION] != "")
     alone = np.where(ascents, -1, np.arange(len(placed)))
     ordered = placed.assign(alone=alone)

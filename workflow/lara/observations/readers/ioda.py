@@ -78,12 +78,20 @@ def read(path: Path, settings: Settings) -> Reading:
     receipts.require_whole(path)
     try:
         with netCDF4.Dataset(path) as file:
-            own = "writer" in file.ncattrs() and file.writer == WRITER
-            table = _own(file) if own else wide.to_reports(names.levels(file, settings), settings)
+            table, remarks = _reports(file, settings)
     except (OSError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path}: {error}") from error
     locations = len(table.drop_duplicates([REPORT, LEVEL]))
-    return Reading(table, Ledger("ioda", 1, table[REPORT].nunique(), locations, wide.marks(table)))
+    return Reading(table, Ledger("ioda", 1, table[REPORT].nunique(), locations, wide.marks(table), remarks))
+
+
+def _reports(file: netCDF4.Dataset, settings: Settings) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The reports of an open file, and what nothing could be made of."""
+    if "writer" in file.ncattrs() and file.writer == WRITER:
+        return _own(file), {}
+    levels = names.levels(file, settings)
+    table = wide.to_reports(levels, settings)
+    return table, wide.lost(levels, table)
 
 
 def _own(file: netCDF4.Dataset) -> pd.DataFrame:

@@ -76,8 +76,7 @@ def levels(file: netCDF4.Dataset, settings: Settings) -> pd.DataFrame:
     if PRESSURE not in table:
         observed = _named(file["ObsValue"], ("pressure",), size)
         table[PRESSURE] = np.nan if observed is None else observed
-    table = _in_our_terms(table.assign(**{reports.TYPE: _types(file, size, settings)}))
-    return table[table[LATITUDE].notna() & table[LONGITUDE].notna() & table[TIME].notna()]
+    return _in_our_terms(table.assign(**{reports.TYPE: _types(file, size, settings)}))
 
 
 def _in_our_terms(table: pd.DataFrame) -> pd.DataFrame:

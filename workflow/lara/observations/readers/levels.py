@@ -14,7 +14,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from lara.observations import humidity, reports
-from lara.observations.columns import PRESSURE
+from lara.observations.columns import LATITUDE, LONGITUDE, PRESSURE, TIME
 from lara.observations.flags import Flag
 from lara.observations.readers.settings import MARK_COLUMNS, Settings
 from lara.observations.reports import NONE, TYPE, Coordinate, Origin
@@ -28,7 +28,7 @@ MARK, ERROR, BACKGROUND = "mark ", "error ", "background "
 
 def to_reports(levels: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     """The reports of levels, judged; ValueError for values that are beyond what a report may hold."""
-    levels = _derived(levels.reset_index(drop=True))
+    levels = _derived(levels[placed(levels)].reset_index(drop=True))
     ground = (levels[TYPE] % 100 >= 80).to_numpy()
     parts = [_part(levels, name, ground, settings) for name in OBSERVED if name in levels]
     table = pd.concat([part for part in parts if len(part)], ignore_index=True) if any(map(len, parts)) else None
@@ -36,6 +36,11 @@ def to_reports(levels: pd.DataFrame, settings: Settings) -> pd.DataFrame:
         return reports.make({}, 0)
     table = table.sort_values(["at", "order"], kind="stable").drop(columns=["at", "order"])
     return judged(reports.make(dict(table.reset_index(drop=True)), len(table)), settings.policy)
+
+
+def placed(levels: pd.DataFrame) -> pd.Series:
+    """Which levels have a place on the globe and a time; the others can be compared with nothing."""
+    return levels[LATITUDE].between(-90, 90) & levels[LONGITUDE].between(0, 360, "left") & levels[TIME].notna()
 
 
 def marks(table: pd.DataFrame) -> pd.DataFrame:
@@ -54,11 +59,14 @@ def lost(levels: pd.DataFrame, table: pd.DataFrame) -> dict[str, int]:
         "humidities without a pressure or temperature": (humid, ("q", "q2m")),
         "winds without a direction": (windy, ("u", "u10")),
     }
+    nowhere = int((~placed(levels)).sum())
+    levels = levels[placed(levels)]
     missing = {
         words: int(levels[columns].notna().any(axis=1).sum()) - sum(int(counts.get(name, 0)) for name in names)
         for words, (columns, names) in given.items()
         if columns
     }
+    missing["levels without a place or time"] = nowhere
     return {words: count for words, count in missing.items() if count}
 
 
@@ -70,7 +78,8 @@ def numbered(levels: pd.DataFrame, key: list[str]) -> pd.DataFrame:
 
 
 def _derived(levels: pd.DataFrame) -> pd.DataFrame:
-    """The same with specific humidity and components of wind."""
+    """The same with specific humidity and components of wind, and no pressure that is not positive."""
+    levels = levels.assign(**{PRESSURE: levels[PRESSURE].where(levels[PRESSURE] > 0)})
     if "speed" in levels:
         towards = np.deg2rad(levels["direction"])
         wind = {"u": -levels["speed"] * np.sin(towards), "v": -levels["speed"] * np.cos(towards)}

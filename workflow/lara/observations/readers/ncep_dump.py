@@ -48,7 +48,7 @@ def read(path: Path, settings: Settings) -> Reading:
     levels = _joined(sent)
     table = wide.to_reports(levels, settings)
     subsets = sum(frame.subsets for frame in frames.data(walked))
-    remarks = {"levels sent twice, or without a place or time": len(sent) - len(levels)} | wide.lost(levels, table)
+    remarks = {"levels sent twice": len(sent) - len(levels)} | wide.lost(levels, table)
     return Reading(table, Ledger("ncep_dump", len(walked), subsets, len(levels), wide.marks(table), remarks))
 
 
@@ -79,8 +79,7 @@ def _levels(batch: pa.StructArray) -> pd.DataFrame:
 
 def _joined(levels: pd.DataFrame) -> pd.DataFrame:
     """Ascents put together of their parts, levels from the ground upwards, none twice."""
-    placed = levels[levels[LATITUDE].between(-90, 90) & levels[LONGITUDE].notna() & levels[TIME].notna()]
-    placed = placed.assign(**{LONGITUDE: placed[LONGITUDE] % 360}).drop_duplicates()
+    placed = levels.assign(**{LONGITUDE: levels[LONGITUDE] % 360}).drop_duplicates()
     key = [STATION, reports.RELEASE_TIME]
     place = placed.groupby(key)[[LATITUDE, LONGITUDE]].transform("first")
     wind_only = placed.groupby(key)["t"].transform("count") == 0

@@ -58,7 +58,7 @@ def read(path: Path, settings: Settings) -> Reading:
     levels = _aloft(rows, common) if any(LEVEL.fullmatch(name) for name in rows) else _stations(rows, common)
     if levels is None:
         raise ValueError(f"{path}: no column of a value that is read among {list(rows)[:12]}")
-    levels = wide.numbered(levels[levels[TIME].notna() & levels[LATITUDE].between(-90, 90)], ["report"])
+    levels = wide.numbered(levels, ["report"])
     table = wide.to_reports(levels, settings)
     ledger = Ledger("nnja", 1, len(rows), len(levels), wide.marks(table), wide.lost(levels, table))
     return Reading(table, ledger)

@@ -22,6 +22,7 @@ from lara.observations.status import judged, without_twice
 
 PADS = "LOCAL_0-63-255"  # bits that fill the last byte of a subset
 MOST_PADS = 8
+NEEDED = ("SID", "TYP", "DHR", "CAT", "POB")  # of a kind of message that has levels
 
 
 def recognises(head: bytes, path: Path) -> bool:
@@ -52,19 +53,15 @@ def _decoded(path: Path, walked: list[Frame], settings: Settings) -> tuple[list[
     batches = [batch.to_struct_array() for batch in earth2bufr.read_bufr(path)]
     if sum(map(len, batches)) != sum(frame.subsets for frame in held):
         raise ValueError(f"{sum(map(len, batches))} reports decoded of {sum(frame.subsets for frame in held)}")
-    for batch in batches:
-        _require_prepbufr(batch)
-        _require_ends(batch, held)
-    return [levels_of(batch, settings) for batch in batches], _cycle(earth2bufr.get_metadata(path))
+    for number, batch in enumerate(batches):
+        _require_ends(batch, held, batches[:number])
+    known = [batch for batch in batches if all(path_to(batch.type, name) for name in NEEDED)]
+    if not known:
+        raise ValueError(f"NCEP BUFR without {NEEDED}: it is no PrepBUFR (a raw dump or a model's); name its format")
+    return [levels_of(batch, settings) for batch in known], _cycle(earth2bufr.get_metadata(path))
 
 
-def _require_prepbufr(batch: pa.StructArray) -> None:
-    missing = [name for name in ("SID", "TYP", "DHR", "CAT", "POB") if not path_to(batch.type, name)]
-    if missing:
-        raise ValueError(f"NCEP BUFR without {missing}: it is no PrepBUFR (a raw dump or a model's); name its format")
-
-
-def _require_ends(batch: pa.StructArray, held: list[Frame]) -> None:
+def _require_ends(batch: pa.StructArray, held: list[Frame], before: list[pa.StructArray]) -> None:
     """ValueError unless each report closes with at most 8 bits, all zero, as it does if all repetitions are right."""
     path = path_to(batch.type, PADS)
     if not path:
@@ -75,12 +72,17 @@ def _require_ends(batch: pa.StructArray, held: list[Frame]) -> None:
     least = int((counts == MOST_PADS).any())  # NCEP's own library adds a byte where none is needed, others none
     bad = np.flatnonzero((counts < least) | (counts > MOST_PADS))
     if bad.size:
-        number = batch.field("_data_category")[0].as_py()
-        own = [frame for frame in held if frame.category == number]
-        frame = own[int(np.searchsorted(np.cumsum([one.subsets for one in own]), bad[0], side="right"))]
+        earlier = sum(len(one) for one in before if _category(one) == _category(batch))
+        own = [frame for frame in held if frame.category == _category(batch)]
+        frame = own[int(np.searchsorted(np.cumsum([one.subsets for one in own]), earlier + bad[0], side="right"))]
         raise ValueError(
-            f"byte {frame.offset}: report {bad[0] + 1} of its kind does not end where its message says; fetch it again"
+            f"byte {frame.offset}: report {earlier + bad[0] + 1} of category {frame.category} does not end where its "
+            "message says: fetch the file again"
         )
+
+
+def _category(batch: pa.StructArray) -> int:
+    return int(batch.field("_data_category")[0].as_py())
 
 
 def _cycle(metadata: object) -> np.datetime64:
@@ -95,11 +97,16 @@ def _cycle(metadata: object) -> np.datetime64:
 def _ledger(walked: list[Frame], levels: list[Levels]) -> Ledger:
     counted = [one.marks() for one in levels]
     values = pd.concat(counted, ignore_index=True) if counted else pd.DataFrame(columns=MARK_COLUMNS)
+    subsets = sum(frame.subsets for frame in frames.data(walked))
     return Ledger(
         format="prepbufr",
         frames=len(walked),
-        subsets=sum(frame.subsets for frame in frames.data(walked)),
+        subsets=subsets,
         levels=sum(len(one.report) for one in levels),
         values=values.groupby(MARK_COLUMNS[:-1], as_index=False)["count"].sum(),
-        remarks={"levels whose drift is beyond reason": sum(int(one.drift_refused.sum()) for one in levels)},
+        remarks={
+            "levels whose drift is beyond reason": sum(int(one.drift_refused.sum()) for one in levels),
+            "levels without a place or time": sum(int((~one.placed).sum()) for one in levels),
+            "reports of kinds without levels, which are not read": subsets - sum(len(one.station) for one in levels),
+        },
     )

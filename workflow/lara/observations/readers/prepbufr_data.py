@@ -130,6 +130,7 @@ def _winds(levels: Levels, settings: Settings) -> Iterator[Datum]:
 
 
 def pressure(levels: Levels) -> Numbers:
-    """Pressure of every level, Pa."""
+    """Pressure of every level, Pa; NaN where it is not positive, as some that NCEP rejects are not."""
     stack = levels.observed["POB"]
-    return HECTOPASCAL * taken(stack.value, stack.newest)
+    value = HECTOPASCAL * taken(stack.value, stack.newest)
+    return np.where(value > 0, value, np.nan)

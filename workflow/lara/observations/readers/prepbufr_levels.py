@@ -48,6 +48,11 @@ class Levels:
     hours: Numbers  # from the time of the analysis
     drift_refused: Bool[np.ndarray, " n"]
 
+    @property
+    def placed(self) -> Bool[np.ndarray, " n"]:
+        """Levels that have a place on the globe and a time; the others can be compared with nothing."""
+        return (np.abs(self.latitude) <= 90) & np.isfinite(self.longitude) & np.isfinite(self.hours)
+
     def of_report(self, name: str) -> Numbers:
         """A field of the header at every level."""
         return self.header[name][self.report]

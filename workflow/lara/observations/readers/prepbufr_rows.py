@@ -26,9 +26,9 @@ WINDS = ("u", "v", "u10", "v10")
 
 def rows(levels: Levels, cycle: np.datetime64, settings: Settings) -> pd.DataFrame:
     """All data of some levels as reports, by level and within it in the order of `reports.NAMES`; not yet judged."""
-    bad, parts = _bad_pressure(levels, settings), []
+    bad, placed, parts = _bad_pressure(levels, settings), levels.placed, []
     for datum in data(levels, settings):
-        own = np.flatnonzero(np.isfinite(datum.value))
+        own = np.flatnonzero(np.isfinite(datum.value) & placed)
         parts.append(_part(datum, own, bad[own], settings))
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     order = np.lexsort((joined["order"], joined["at"]))
@@ -131,7 +131,8 @@ def _types(kind: Int[np.ndarray, " p"], wind: Bool[np.ndarray, " p"]) -> Int[np.
 
 
 def _times(cycle: np.datetime64, hours: np.ndarray) -> np.ndarray:
-    return cycle + np.round(3600.0 * hours).astype("timedelta64[s]").astype("timedelta64[ns]")
+    seconds = np.round(3600.0 * np.nan_to_num(hours))
+    return cycle + seconds.astype("timedelta64[s]").astype("timedelta64[ns]")
 
 
 def _integers(values: np.ndarray) -> Int[np.ndarray, " k"]:
