@@ -77,22 +77,10 @@ def _part(
 
 def _common(levels: Levels, cycle: np.datetime64) -> dict[str, np.ndarray]:
     """What all variables of a level share."""
-    stack, kind = levels.observed["POB"], levels.of_report("TYP")
-    made = taken(stack.reason, stack.first(stack.program == PREPRO))
-    cases = {Origin.NOMINAL: np.isin(kind, NOMINAL)} | {origin: made == code for code, origin in ORIGINS.items()}
-    origin = np.select(list(cases.values()), list(cases), Origin.REPORTED).astype(np.int8)
+    origin, height = _origins(levels), levels.observed["ZOB"]
     by_height = np.isin(origin, (Origin.HYDROSTATIC, Origin.STANDARD))
-    height = levels.observed["ZOB"]
-    integers = {
-        reports.SOURCE_TYPE: kind,
-        reports.SUBTYPE: levels.of_report("TSB"),
-        "MetaData/dumpReportType": levels.of_report("T29"),
-        "MetaData/instrumentType": levels.of_report("ITP"),
-        "MetaData/radiationCorrection": levels.of_report("SIRC"),
-        "MetaData/levelCategory": levels.beside["CAT"],
-    }
-    return {name: _integers(values) for name, values in integers.items()} | {
-        reports.CYCLE: np.full(len(kind), cycle),
+    return _codes(levels) | {
+        reports.CYCLE: np.full(len(origin), cycle),
         reports.ASCENT: _ascents(levels)[levels.report],
         reports.REPORT: levels.report.astype(np.int32),
         reports.LEVEL: levels.number.astype(np.int32),
@@ -110,6 +98,27 @@ def _common(levels: Levels, cycle: np.datetime64) -> dict[str, np.ndarray]:
         "MetaData/restriction": np.nan_to_num(levels.of_report("RSRD")).astype(np.int16),
         "MetaData/restrictionHours": levels.of_report("EXPRSRD"),
     }
+
+
+def _codes(levels: Levels) -> dict[str, np.ndarray]:
+    """Numbers of NCEP's code tables, NONE where there is none."""
+    names = {
+        reports.SOURCE_TYPE: "TYP",
+        reports.SUBTYPE: "TSB",
+        "MetaData/dumpReportType": "T29",
+        "MetaData/instrumentType": "ITP",
+        "MetaData/radiationCorrection": "SIRC",
+    }
+    codes = {name: _integers(levels.of_report(mnemonic)) for name, mnemonic in names.items()}
+    return codes | {"MetaData/levelCategory": _integers(levels.beside["CAT"])}
+
+
+def _origins(levels: Levels) -> Int[np.ndarray, " n"]:
+    """From what the pressure of every level was made: what PREPRO says of it, whatever was marked later."""
+    stack, kind = levels.observed["POB"], levels.of_report("TYP")
+    made = taken(stack.reason, stack.first(stack.program == PREPRO))
+    cases = {Origin.NOMINAL: np.isin(kind, NOMINAL)} | {origin: made == code for code, origin in ORIGINS.items()}
+    return np.select(list(cases.values()), list(cases), Origin.REPORTED).astype(np.int8)
 
 
 def _ascents(levels: Levels) -> Int64[np.ndarray, " m"]:
