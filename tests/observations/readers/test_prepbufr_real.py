@@ -144,6 +144,18 @@ def test_every_datum_that_is_not_used_has_a_reason(readings):
         assert ((reports.objections(table) == "") == used).all()
 
 
+def test_kinds_of_message_may_follow_each_other_in_one_file_as_they_do_in_gdas(folder, tmp_path, readings):
+    names = [SMALL, *FILES[3:]]
+    path = tmp_path / "gdas.prepbufr"
+    path.write_bytes(b"".join((folder / name).read_bytes() for name in names))
+    reading = prepbufr.read(path, Settings())
+    assert reading.ledger.levels == sum(readings[name].ledger.levels for name in names)
+    assert len(reading.reports) == sum(len(readings[name].reports) for name in names)
+    assert reading.reports[reports.REPORT].nunique() == sum(
+        readings[name].reports[reports.REPORT].nunique() for name in names
+    )
+
+
 @pytest.mark.parametrize("damage", ["empty", "halved", "text", "zeroed", "a zeroed block", "a zeroed tail"])
 def test_damaged_files_are_refused_with_the_byte(folder, tmp_path, damage):
     path = tmp_path / SMALL
