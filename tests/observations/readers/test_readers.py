@@ -82,6 +82,23 @@ def test_an_absent_file_and_an_unknown_format_are_refused_by_name(tmp_path):
         readers.read(tmp_path / "absent", form="grib")
 
 
+@pytest.mark.parametrize(
+    ("first", "reason"),
+    [
+        (b"\x00\x00\x0e\x40BUFR", "within Fortran's records"),
+        (b"GRIB\x00\x00", "fields, no observations"),
+        (b"CDF\x01", "NetCDF-3"),
+        (b"ZCZC 123", "bulletins of text"),
+        (b"\x7fELF", "7f 45 4c 46, are of no format"),
+        (b"", "of which there are none"),
+    ],
+)
+def test_a_file_of_no_format_is_refused_with_what_it_seems_to_be(tmp_path, first, reason):
+    (tmp_path / "file").write_bytes(first)
+    with pytest.raises(ValueError, match=rf"file: byte 0: .*{reason}"):
+        readers.read(tmp_path / "file")
+
+
 LONG = pd.DataFrame(
     {
         "id": ["a", "a", "b"],

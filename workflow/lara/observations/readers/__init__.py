@@ -77,6 +77,8 @@ def recognised(path: Path) -> str:
     if found is not None:
         return found
     known = next((words for first, words in OTHERS.items() if head.startswith(first)), None)
+    if head[4:8] == b"BUFR":
+        known = "BUFR within Fortran's records is not read: take them away, for example with NCEP's cwordsh unblk"
     if known is None:
         known = f"its first bytes, {head[:8].hex(' ') or 'of which there are none'}, are of no format that is read"
     raise ValueError(f"{path}: byte 0: {known}; formats are {list(FORMATS)}")

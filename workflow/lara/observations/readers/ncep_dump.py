@@ -1,4 +1,4 @@
-"""NCEP's raw dumps of upper-air reports (NC002001 to NC002005): TEMP and PILOT as they came, with SDM's marks.
+"""NCEP's raw dumps of upper-air reports (NC002001 to NC002005, NC002101 to NC002104), with SDM's marks.
 
 An ascent comes in parts (TTAA, TTBB, …), each a report of its own; parts of one station and hour are joined here.
 """
@@ -20,6 +20,13 @@ from lara.observations.readers.settings import Ledger, Reading, Settings
 UPPER_AIR = 2  # data category
 SONDE, PILOT = 120, 221
 VALUES = {PRESSURE: "PRLC", "t": "TMDB", "td": "TMDP", "direction": "WDIR", "speed": "WSPD"}
+CLOCK = {"YEAR": "year", "MNTH": "month", "DAYS": "day", "HOUR": "hour", "MINU": "minute", "SECO": "second"}
+PLACE = {  # in dumps of bulletins and of BUFR
+    reports.RELEASE_LATITUDE: ("CLAT", "CLATH"),
+    reports.RELEASE_LONGITUDE: ("CLON", "CLONH"),
+    reports.ELEVATION: ("SELV", "HSMSL"),
+}
+DRIFT = ("LATDH", "LONDH", "LTDS")  # degrees north and east, and seconds, since the release
 MARKS = {"t": "QMAT", "td": "QMDD", "speed": "QMWN", "z": "QMGP"}
 
 
@@ -47,47 +54,56 @@ def read(path: Path, settings: Settings) -> Reading:
     sent = pd.concat(parts, ignore_index=True)
     levels = _joined(sent)
     table = wide.to_reports(levels, settings)
+    if not len(table):
+        raise ValueError(f"{path}: none of its {len(sent)} levels has a value, a place and a time")
     subsets = sum(frame.subsets for frame in frames.data(walked))
     remarks = {"levels sent twice": len(sent) - len(levels)} | wide.lost(levels, table)
     return Reading(table, Ledger("ncep_dump", len(walked), subsets, len(levels), wide.marks(table), remarks))
 
 
 def _levels(batch: pa.StructArray) -> pd.DataFrame:
-    """All levels of all parts."""
+    """All levels of all parts, where and when a balloon was at each if that was sent."""
     path = path_to(batch.type, "PRLC")
     if len(path) < 2:
         raise ValueError("no levels with a pressure (PRLC): it is no dump of upper-air reports")
     report, array = flattened(batch.field(path[0]))
-    found = singles(array, (*VALUES.values(), *MARKS.values(), "GP10", "GP07"))
-    values = {name: found[mnemonic] for name, mnemonic in VALUES.items()}
+    found = singles(array, (*VALUES.values(), *MARKS.values(), *DRIFT, "GP10", "GP07"))
     height = np.where(np.isfinite(found["GP10"]), found["GP10"], 9.80665 * found["GP07"])
-    marks = {wide.MARK + name: found[mnemonic] for name, mnemonic in MARKS.items()}
-    header = pd.DataFrame(singles(batch, ("YEAR", "MNTH", "DAYS", "HOUR", "CLAT", "CLON", "SELV")))
-    header = header.set_axis(["year", "month", "day", "hour", LATITUDE, LONGITUDE, reports.ELEVATION], axis=1)
-    moment = pd.to_datetime(header[["year", "month", "day", "hour"]], errors="coerce").dt.as_unit("ns")
+    columns = {name: found[mnemonic] for name, mnemonic in VALUES.items()} | {"z": height}
+    columns |= {wide.MARK + name: found[mnemonic] for name, mnemonic in MARKS.items()}
+    shared = _headers(batch).iloc[report].reset_index(drop=True)
+    north, east, seconds = (np.nan_to_num(found[mnemonic]) for mnemonic in DRIFT)
+    own = {
+        LATITUDE: shared[reports.RELEASE_LATITUDE] + north,
+        LONGITUDE: shared[reports.RELEASE_LONGITUDE] + east,
+        TIME: shared[reports.RELEASE_TIME] + pd.to_timedelta(np.clip(seconds, 0, None), unit="s"),
+    }
+    return pd.DataFrame(columns).join(shared).assign(**own)
+
+
+def _headers(batch: pa.StructArray) -> pd.DataFrame:
+    """Place, time and name of every part; NaN and NaT where it has none."""
+    known = singles(batch, (*CLOCK, *(name for names in PLACE.values() for name in names)))
+    place = {column: np.where(np.isfinite(known[old]), known[old], known[new]) for column, (old, new) in PLACE.items()}
+    clock = pd.DataFrame({word: known[name] for name, word in CLOCK.items()})
+    moment = pd.to_datetime(clock[["year", "month", "day", "hour"]], errors="coerce").dt.as_unit("ns")
+    moment += pd.to_timedelta(60 * clock["minute"].fillna(0) + clock["second"].fillna(0), unit="s")
     station = np.char.strip(batch.field("RPID").to_numpy(zero_copy_only=False).astype("U8"))
-    shared = header[[LATITUDE, LONGITUDE, reports.ELEVATION]].assign(
-        **{
-            TIME: moment,
-            reports.RELEASE_TIME: moment,
-            reports.CYCLE: moment.dt.round("6h"),
-            STATION: station.astype(object),
-        }
-    )
-    return pd.DataFrame(values | marks | {"z": height}).join(shared.iloc[report].reset_index(drop=True))
+    times = {reports.RELEASE_TIME: moment, reports.CYCLE: moment.dt.round("6h")}
+    return pd.DataFrame(place).assign(**times, **{STATION: station.astype(object)})
 
 
 def _joined(levels: pd.DataFrame) -> pd.DataFrame:
     """Ascents put together of their parts, levels from the ground upwards, none twice."""
     placed = levels.assign(**{LONGITUDE: levels[LONGITUDE] % 360}).drop_duplicates()
     key = [STATION, reports.RELEASE_TIME]
-    place = placed.groupby(key)[[LATITUDE, LONGITUDE]].transform("first")
+    place = placed.groupby(key)[[reports.RELEASE_LATITUDE, reports.RELEASE_LONGITUDE]].transform("first")
     wind_only = placed.groupby(key)["t"].transform("count") == 0
     placed = placed.assign(
         **{
             reports.TYPE: np.where(wind_only, PILOT, SONDE),
-            reports.RELEASE_LATITUDE: place[LATITUDE],
-            reports.RELEASE_LONGITUDE: place[LONGITUDE],
+            reports.RELEASE_LATITUDE: place[reports.RELEASE_LATITUDE],
+            reports.RELEASE_LONGITUDE: place[reports.RELEASE_LONGITUDE] % 360,
             reports.HEIGHT: placed["z"] / 9.80665,
         }
     )
