@@ -85,7 +85,7 @@ def test_an_absent_file_and_an_unknown_format_are_refused_by_name(tmp_path):
 @pytest.mark.parametrize(
     ("first", "reason"),
     [
-        (b"\x00\x00\x0e\x40BUFR", "within Fortran's records"),
+        (b"\x00\x00\x0e\x40BUFR\x00\x0e\x3e\x03", "within records of Fortran"),
         (b"GRIB\x00\x00", "fields, no observations"),
         (b"CDF\x01", "NetCDF-3"),
         (b"ZCZC 123", "bulletins of text"),

@@ -73,15 +73,21 @@ def read_all(
 def recognised(path: Path) -> str:
     """The format of a file by what it holds. ValueError for one that is of none, with the reason."""
     head = _head(path)
+    if _blocked(head):
+        raise ValueError(f"{path}: byte 0: BUFR within records of Fortran: take these away, as NCEP's cwordsh does")
     found = next((name for name, reader in FORMATS.items() if reader.recognises(head, path)), None)
     if found is not None:
         return found
     known = next((words for first, words in OTHERS.items() if head.startswith(first)), None)
-    if head[4:8] == b"BUFR":
-        known = "BUFR within Fortran's records is not read: take them away, for example with NCEP's cwordsh unblk"
     if known is None:
         known = f"its first bytes, {head[:8].hex(' ') or 'of which there are none'}, are of no format that is read"
     raise ValueError(f"{path}: byte 0: {known}; formats are {list(FORMATS)}")
+
+
+def _blocked(head: bytes) -> bool:
+    """Whether a file begins with the length of a record of Fortran that holds a message of BUFR."""
+    record, length = int.from_bytes(head[:4], "big"), int.from_bytes(head[8:11], "big")
+    return head[4:8] == b"BUFR" and length <= record < length + 8
 
 
 def _head(path: Path) -> bytes:
