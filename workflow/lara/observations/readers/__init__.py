@@ -87,7 +87,7 @@ def recognised(path: Path) -> str:
 def _blocked(head: bytes) -> bool:
     """Whether a file begins with the length of a record of Fortran that holds a message of BUFR."""
     record, length = int.from_bytes(head[:4], "big"), int.from_bytes(head[8:11], "big")
-    return head[4:8] == b"BUFR" and length <= record < length + 8
+    return head[4:8] == b"BUFR" and length <= record <= length + 8
 
 
 def _head(path: Path) -> bytes:
