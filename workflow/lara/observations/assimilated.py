@@ -1,4 +1,4 @@
-"""What of reports is assimilated: the observation table that an analysis takes, made of reports.
+"""Observation table that an analysis takes, made of the part of reports that is assimilated.
 
 A datum goes in if its status is not rejected and an operator observes its variable: aloft at the levels of the state
 alone, near the ground anywhere. Monitored data go in as passive. The others stay behind with a reason (NO_OPERATOR).

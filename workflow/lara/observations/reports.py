@@ -20,7 +20,9 @@ from lara.observations.flags import REASONS, Flag
 from lara.observations.status import WORDS, Status, Why
 
 ALOFT = {"t", "tv", "q", "u", "v", "z"}
-NEAR_GROUND = {"t2m", "tv2m", "q2m", "u10", "v10", "ps", "msl"}
+AT_GROUND = {"t": "t2m", "tv": "tv2m", "q": "q2m", "u": "u10", "v": "v10"}  # names that stations have for them
+NEAR_GROUND = {*AT_GROUND.values(), "ps", "msl"}
+GRAVITY, FREEZING = 9.80665, 273.15  # m s⁻², of geopotential metres; K
 NAMES = ("ps", "msl", "t", "tv", "t2m", "tv2m", "q", "q2m", "u", "v", "u10", "v10", "z")  # in the order of a level
 NONE = -1  # an integer that a report does not give
 
@@ -139,6 +141,11 @@ def _filling(kind: str) -> object:
     if kind.startswith("float"):
         return np.nan
     return {"str": "", "datetime64[ns]": pd.NaT}.get(kind, NONE)
+
+
+def cycle_of(moments: pd.Series) -> pd.Series:
+    """The analysis time nearest to each moment, where a file names none."""
+    return moments.dt.round("6h")
 
 
 def join(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from lara.observations import reports
 from lara.observations.columns import LATITUDE, LONGITUDE, PRESSURE, STATION, TIME
-from lara.observations.reports import Origin
+from lara.observations.reports import GRAVITY, Origin
 
 Keys = Mapping[str, tuple[str, ...]]
 LAND, SEA, ASCENT, AIRCRAFT = 0, 1, 2, 4  # data categories (common code table C-13)
@@ -63,7 +63,7 @@ NAMES = (
 )
 WIGOS = ("wigosIdentifierSeries", "wigosIssuerOfIdentifier", "wigosIssueNumber", "wigosLocalIdentifierCharacter")
 ECMWF, SUBCATEGORIES = 98, {140: 187, 103: 132, 142: 130, 145: 133}  # its METAR, dropsondes, AIREP, ACARS
-PILOT, GRAVITY = 221, 9.80665  # NCEP's type of an ascent without temperatures; m s⁻²
+PILOT = 221  # NCEP's type of an ascent without temperatures
 SEA_LEVEL, LAPSE, WARM, EXPONENT = 101325.0, 0.0065, 288.15, 5.25588  # the standard atmosphere below 11 km
 TROPOPAUSE, COLD, SCALE = 11000.0, 22632.06, 6341.62  # m, Pa, m
 
@@ -128,7 +128,7 @@ def _column(message: Arrays, name: str, length: int) -> np.ndarray:
 def _in_our_terms(levels: pd.DataFrame) -> pd.DataFrame:
     """Times, shares, geopotential, drift in place and time, and pressure of flight levels."""
     release = _moments(levels)
-    own = {reports.RELEASE_TIME: release, TIME: release, reports.CYCLE: release.dt.round("6h")}
+    own = {reports.RELEASE_TIME: release, TIME: release, reports.CYCLE: reports.cycle_of(release)}
     own |= {reports.RELEASE_LATITUDE: levels[LATITUDE], reports.RELEASE_LONGITUDE: levels[LONGITUDE]}
     levels = levels.assign(**own)
     given = levels.get(PRESSURE, pd.Series(np.nan, levels.index))

@@ -135,7 +135,7 @@ def _levels(lines: list[bytes], offsets: np.ndarray) -> pd.DataFrame:
 def _placed(ascents: pd.DataFrame, levels: pd.DataFrame) -> pd.DataFrame:
     """Levels with all columns of reports that IGRA knows."""
     own = levels.join(ascents.drop(columns="levels"), on="ascent")
-    celsius = own["t"] + 273.15
+    celsius = own["t"] + reports.FREEZING
     seconds = own["elapsed"] // 100 * 60 + own["elapsed"] % 100
     wind_only = own.groupby("ascent")["t"].transform("count") == 0
     own = wide.numbered(own, ["ascent"])
@@ -143,7 +143,7 @@ def _placed(ascents: pd.DataFrame, levels: pd.DataFrame) -> pd.DataFrame:
         **{
             "t": celsius,
             "td": celsius - own["depression"],
-            "z": 9.80665 * own[reports.HEIGHT],
+            "z": reports.GRAVITY * own[reports.HEIGHT],
             "ps": own[PRESSURE].where(own["ground"].astype(bool)),
             TIME: own[reports.RELEASE_TIME] + pd.to_timedelta(seconds.clip(0).fillna(0), unit="s"),
             LATITUDE: own[reports.RELEASE_LATITUDE],

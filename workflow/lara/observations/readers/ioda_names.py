@@ -86,7 +86,7 @@ def _in_our_terms(table: pd.DataFrame) -> pd.DataFrame:
     if "mixing" in table:
         table["q"] = (table["mixing"] / (1 + table["mixing"])).where(table["mixing"] >= 0)
     if "height" in table:
-        table["z"] = 9.80665 * table["height"]
+        table["z"] = reports.GRAVITY * table["height"]
         table[reports.HEIGHT] = table.get(reports.HEIGHT, table["height"])
     table[LONGITUDE] = table[LONGITUDE].astype(np.float64) % 360
     key = ["sequence"] if "sequence" in table else [STATION, TIME, LATITUDE, LONGITUDE]
@@ -97,7 +97,7 @@ def _in_our_terms(table: pd.DataFrame) -> pd.DataFrame:
             reports.RELEASE_TIME: first[TIME].transform("min"),
             reports.RELEASE_LATITUDE: first[LATITUDE].transform("first"),
             reports.RELEASE_LONGITUDE: first[LONGITUDE].transform("first"),
-            reports.CYCLE: table[TIME].dt.round("6h"),
+            reports.CYCLE: reports.cycle_of(table[TIME]),
         }
     )
 

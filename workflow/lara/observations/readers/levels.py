@@ -20,7 +20,6 @@ from lara.observations.readers.settings import MARK_COLUMNS, Settings
 from lara.observations.reports import NONE, TYPE, Coordinate, Origin
 from lara.observations.status import judged
 
-NEAR_GROUND = {"t": "t2m", "tv": "tv2m", "q": "q2m", "u": "u10", "v": "v10"}
 WINDS = ("u", "v")
 OBSERVED = ("t", "tv", "q", "u", "v", "z", "ps", "msl")
 MARK, ERROR, BACKGROUND = "mark ", "error ", "background "
@@ -113,7 +112,7 @@ def _part(levels: pd.DataFrame, name: str, ground: np.ndarray, settings: Setting
     """The rows of one variable, with their level and order for sorting."""
     own = np.flatnonzero(np.isfinite(levels[name].to_numpy(dtype=np.float64)))
     rows = levels.iloc[own]
-    names = np.where(ground[own], NEAR_GROUND.get(name, name), name).astype(object)
+    names = np.where(ground[own], reports.AT_GROUND.get(name, name), name).astype(object)
     kind = rows[TYPE].to_numpy(dtype=np.int64)
     known = {column: rows[column].to_numpy() for column in reports.COLUMNS if column in rows}
     made = {
@@ -136,9 +135,13 @@ def _quality(rows: pd.DataFrame, name: str, names: np.ndarray, settings: Setting
     """Mark, error and flag of the rows of a variable."""
     mark = _beside(rows, MARK + name, NONE).clip(NONE, 15).to_numpy(dtype=np.int64)
     error = _beside(rows, ERROR + name, np.inf).to_numpy(dtype=np.float64)
+    return quality(mark, error, names, settings)
+
+
+def quality(mark: np.ndarray, error: np.ndarray, names: np.ndarray, settings: Settings) -> dict[str, np.ndarray]:
+    """Columns of marks, errors and flags: an error that is none becomes that of the settings for a variable's name."""
     error = np.where(np.isfinite(error) & (error > 0), error, [settings.errors.get(one, np.inf) for one in names])
-    rejected = mark > settings.greatest_mark
-    flag = np.select([rejected, np.isinf(error)], [Flag.PREQC, Flag.NO_ERROR], Flag.PASS)
+    flag = np.select([mark > settings.greatest_mark, np.isinf(error)], [Flag.PREQC, Flag.NO_ERROR], Flag.PASS)
     return {reports.MARK: mark, "ObsError": error, "PreQC": flag}
 
 

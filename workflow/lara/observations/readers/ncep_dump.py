@@ -68,7 +68,7 @@ def _levels(batch: pa.StructArray) -> pd.DataFrame:
         raise ValueError("no levels with a pressure (PRLC): it is no dump of upper-air reports")
     report, array = flattened(batch.field(path[0]))
     found = singles(array, (*VALUES.values(), *MARKS.values(), *DRIFT, "GP10", "GP07"))
-    height = np.where(np.isfinite(found["GP10"]), found["GP10"], 9.80665 * found["GP07"])
+    height = np.where(np.isfinite(found["GP10"]), found["GP10"], reports.GRAVITY * found["GP07"])
     columns = {name: found[mnemonic] for name, mnemonic in VALUES.items()} | {"z": height}
     columns |= {wide.MARK + name: found[mnemonic] for name, mnemonic in MARKS.items()}
     shared = _headers(batch).iloc[report].reset_index(drop=True)
@@ -89,7 +89,7 @@ def _headers(batch: pa.StructArray) -> pd.DataFrame:
     moment = pd.to_datetime(clock[["year", "month", "day", "hour"]], errors="coerce").dt.as_unit("ns")
     moment += pd.to_timedelta(60 * clock["minute"].fillna(0) + clock["second"].fillna(0), unit="s")
     station = np.char.strip(batch.field("RPID").to_numpy(zero_copy_only=False).astype("U8"))
-    times = {reports.RELEASE_TIME: moment, reports.CYCLE: moment.dt.round("6h")}
+    times = {reports.RELEASE_TIME: moment, reports.CYCLE: reports.cycle_of(moment)}
     return pd.DataFrame(place).assign(**times, **{STATION: station.astype(object)})
 
 
@@ -104,7 +104,7 @@ def _joined(levels: pd.DataFrame) -> pd.DataFrame:
             reports.TYPE: np.where(wind_only, PILOT, SONDE),
             reports.RELEASE_LATITUDE: place[reports.RELEASE_LATITUDE],
             reports.RELEASE_LONGITUDE: place[reports.RELEASE_LONGITUDE] % 360,
-            reports.HEIGHT: placed["z"] / 9.80665,
+            reports.HEIGHT: placed["z"] / reports.GRAVITY,
         }
     )
     ordered = placed.sort_values([*key, PRESSURE], ascending=[True, True, False], kind="stable", na_position="last")

@@ -77,7 +77,7 @@ def _common(rows: pd.DataFrame, settings: Settings) -> pd.DataFrame:
             reports.TYPE: kind,
             TIME: moment,
             reports.RELEASE_TIME: moment,
-            reports.CYCLE: moment.dt.round("6h"),
+            reports.CYCLE: reports.cycle_of(moment),
             LATITUDE: latitude,
             LONGITUDE: longitude,
             reports.RELEASE_LATITUDE: latitude,
@@ -107,7 +107,7 @@ def _aloft(rows: pd.DataFrame, common: pd.DataFrame) -> pd.DataFrame:
                 part[wide.MARK + name] = _numbers(rows, f"{mark}_PRLC{pressure}")
         parts.append(part[part[list(ALOFT)].notna().any(axis=1)])
     levels = pd.concat(parts).sort_values(["report", PRESSURE], ascending=[True, False], kind="stable")
-    return levels.assign(**{reports.HEIGHT: levels["z"] / 9.80665}).reset_index(drop=True)
+    return levels.assign(**{reports.HEIGHT: levels["z"] / reports.GRAVITY}).reset_index(drop=True)
 
 
 def _stations(rows: pd.DataFrame, common: pd.DataFrame) -> pd.DataFrame | None:

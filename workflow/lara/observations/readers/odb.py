@@ -41,7 +41,6 @@ TYPES = {1: 181, 2: 131, 4: 180, 5: 120, 6: 221}  # by obstype: SYNOP, AIREP, DR
 MARKS = ((8, 14), (4, 13), (1, 1), (2, 15))  # bit of datum_status, mark
 MISSING = -2147483648.0
 BY_PRESSURE, BY_HEIGHT = 1, 2  # vertco_type
-GRAVITY = 9.80665  # m s⁻²
 NEEDED = ("lat", "lon", "date", "time", "seqno", "varno")
 
 
@@ -138,7 +137,7 @@ def _geopotential(levels: pd.DataFrame) -> pd.DataFrame:
         return levels
     low, _ = bounds("z", levels[PRESSURE].to_numpy() / 100)
     beneath = (levels["z"] < low).sum() > 0.25 * levels["z"].notna().sum()
-    return levels.assign(**{name: GRAVITY * levels[name] for name in names}) if beneath else levels
+    return levels.assign(**{name: reports.GRAVITY * levels[name] for name in names}) if beneath else levels
 
 
 def _common(rows: pd.DataFrame, settings: Settings) -> pd.DataFrame:
@@ -154,7 +153,7 @@ def _common(rows: pd.DataFrame, settings: Settings) -> pd.DataFrame:
             reports.TYPE: _types(rows, settings),
             TIME: moment,
             reports.RELEASE_TIME: moment,
-            reports.CYCLE: moment.dt.round("6h"),
+            reports.CYCLE: reports.cycle_of(moment),
             LATITUDE: places[reports.RELEASE_LATITUDE],
             LONGITUDE: places[reports.RELEASE_LONGITUDE],
             reports.ELEVATION: _numbers(rows, "stalt"),

@@ -18,13 +18,12 @@ from lara.observations.flags import Flag
 from lara.observations.readers.nested import Events, taken
 from lara.observations.readers.prepbufr_levels import Levels
 from lara.observations.readers.settings import Settings
+from lara.observations.reports import AT_GROUND, FREEZING, GRAVITY
 
 PREVENT, VIRTMP = 4, 8  # programs
 NO_ERROR_REASON, NO_ERROR_MARK = 3, 9
-FREEZING, GRAVITY = 273.15, 9.80665  # K, m s⁻²
 HECTOPASCAL, MILLIGRAM = 100.0, 1e-6  # Pa; kg/kg of a mg/kg
 GROUND, WIND_BY_HEIGHT = 0, 4  # categories of a level
-NEAR_GROUND = {"t": "t2m", "tv": "tv2m", "q": "q2m", "u": "u10", "v": "v10"}
 Numbers = Float[np.ndarray, " n"]
 
 
@@ -60,7 +59,7 @@ def data(levels: Levels, settings: Settings) -> Iterator[Datum]:
     yield _datum("msl", sea, settings, HECTOPASCAL)
     for datum in (*_temperatures(levels, settings), _humidity(levels, settings), *_winds(levels, settings)):
         yield datum.where(~near_ground(levels))
-        yield datum.where(near_ground(levels), NEAR_GROUND[datum.name])
+        yield datum.where(near_ground(levels), AT_GROUND[datum.name])
     z = replace(_datum("z", levels.observed["ZOB"], settings, GRAVITY), background=GRAVITY * beside["ZFC"])
     yield z.where(((kind // 10 == 12) | (kind == 132)) & (category != WIND_BY_HEIGHT))
 

@@ -1,4 +1,4 @@
-"""What a run says of how observation files are read, and what a reader gives back."""
+"""Settings of the readers of observation files, and the reading and ledger that each gives back."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

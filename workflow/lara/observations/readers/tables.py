@@ -12,7 +12,6 @@ import pandas as pd
 from lara import receipts
 from lara.observations import reports
 from lara.observations.columns import LATITUDE, LONGITUDE, PRESSURE, STATION, TIME
-from lara.observations.flags import Flag
 from lara.observations.readers import levels as wide
 from lara.observations.readers.settings import Ledger, Reading, Settings
 from lara.observations.reports import COLUMNS, NONE, TYPE, Coordinate, Origin
@@ -33,7 +32,7 @@ def read(path: Path, settings: Settings) -> Reading:
     receipts.require_whole(path)
     try:
         rows = _rows(path, settings)
-        table = _long(rows, settings) if "variable" in rows else wide.to_reports(_wide(rows), settings)
+        table = _long(rows, settings) if "variable" in rows else wide.to_reports(_shared(rows), settings)
         table = reports.validate(table)
     except (ValueError, TypeError, OSError) as error:
         raise ValueError(f"{path}: {error}") from error
@@ -64,7 +63,7 @@ def _shared(rows: pd.DataFrame) -> pd.DataFrame:
     """The same with a report's time, place and number where the table has none."""
     known = {
         reports.RELEASE_TIME: rows[TIME],
-        reports.CYCLE: rows[TIME].dt.round("6h"),
+        reports.CYCLE: reports.cycle_of(rows[TIME]),
         reports.RELEASE_LATITUDE: rows[LATITUDE],
         reports.RELEASE_LONGITUDE: rows[LONGITUDE],
         PRESSURE: np.nan,
@@ -73,18 +72,12 @@ def _shared(rows: pd.DataFrame) -> pd.DataFrame:
     return rows if reports.REPORT in rows else wide.numbered(rows, [STATION, reports.RELEASE_TIME])
 
 
-def _wide(rows: pd.DataFrame) -> pd.DataFrame:
-    return _shared(rows)
-
-
 def _long(rows: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     """Rows that are data already: what they lack is filled in, and they are judged."""
     rows = _shared(rows[rows["ObsValue"].notna()].reset_index(drop=True))
     given = pd.Series(np.inf, rows.index) if "ObsError" not in rows else rows["ObsError"].fillna(np.inf)
-    own = rows["variable"].map(dict(settings.errors)).astype(np.float64)
-    error = given.where(np.isfinite(given) & (given > 0), own.fillna(np.inf))
     mark = pd.Series(NONE, rows.index) if reports.MARK not in rows else rows[reports.MARK].fillna(NONE)
-    flag = np.select([mark > settings.greatest_mark, np.isinf(error)], [Flag.PREQC, Flag.NO_ERROR], Flag.PASS)
+    quality = wide.quality(mark.to_numpy(), given.to_numpy(), rows["variable"].to_numpy(), settings)
     ground = rows["variable"].isin(reports.NEAR_GROUND)
     coordinate = np.select(
         [ground, rows[PRESSURE].notna()], [Coordinate.GROUND, Coordinate.PRESSURE], Coordinate.HEIGHT
@@ -94,9 +87,7 @@ def _long(rows: pd.DataFrame, settings: Settings) -> pd.DataFrame:
         reports.COORDINATE: coordinate,
         reports.ORIGIN: np.where(rows[PRESSURE].notna(), Origin.REPORTED, Origin.ABSENT),
         "MetaData/restriction": 0,
-        "PreQC": flag,
-        **{name: rows[name] for name in COLUMNS if name in rows},
-        "ObsError": error,
-        reports.MARK: mark,
+        **quality,
+        **{name: rows[name] for name in COLUMNS if name in rows and name not in ("ObsError", reports.MARK)},
     }
     return judged(reports.make(made, len(rows)), settings.policy)
